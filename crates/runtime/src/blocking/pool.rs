@@ -1,0 +1,189 @@
+//! A bounded pool of threads with a bounded queue. It knows jobs, not futures.
+//!
+//! Threads are started when a job finds none idle, and end after ten idle seconds. When the
+//! queue is full, those who want to submit stand in line and are let in first come, first
+//! served.
+
+use crate::clock;
+use crate::config::Config;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::thread;
+use std::time::Duration;
+
+/// Precedent: tokio's `thread_keep_alive`.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+
+/// A job. It reports its result, a panic included, by itself.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// A place in the line before a full queue.
+pub(crate) type Ticket = u64;
+
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+    threads_max: usize,
+    queue_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    line: BTreeMap<Ticket, Waker>,
+    next_ticket: Ticket,
+    threads: usize,
+    idle: usize,
+    /// Jobs queued and running.
+    unfinished: usize,
+    closed: bool,
+}
+
+/// What became of a job that was offered.
+pub(crate) enum Submitted {
+    /// It will run.
+    Accepted,
+    /// The queue is full: the job comes back, to be offered again with this ticket when the
+    /// waker is woken.
+    Full(Job, Ticket),
+}
+
+impl Pool {
+    pub(crate) fn new(config: &Config) -> Self {
+        Pool {
+            shared: Arc::new(Shared {
+                state: Mutex::default(),
+                work: Condvar::new(),
+                threads_max: config.blocking_threads_max.max(1) as usize,
+                queue_max: config.blocking_queue_max.max(1) as usize,
+            }),
+        }
+    }
+
+    /// Offers a job; `ticket` is that of an earlier offer. Without a ticket it is turned away
+    /// when others stand in line.
+    pub(crate) fn submit(&self, job: Job, ticket: Option<Ticket>, waker: &Waker) -> Submitted {
+        let mut state = self.shared.lock();
+        let first_in_line = state.line.keys().next().copied();
+        let may_enter = first_in_line.is_none() || first_in_line == ticket;
+        if may_enter && (state.queue.len() < self.shared.queue_max || state.idle > 0) {
+            if let Some(ticket) = ticket {
+                state.line.remove(&ticket);
+            }
+            state.unfinished += 1;
+            state.queue.push_back(job);
+            self.shared.find_thread(&mut state);
+            let next = self.shared.next_in_line(&state);
+            drop(state);
+            wake(next);
+            return Submitted::Accepted;
+        }
+        let ticket = ticket.unwrap_or_else(|| {
+            state.next_ticket += 1;
+            state.next_ticket
+        });
+        let before = state.line.insert(ticket, waker.clone());
+        drop(state);
+        drop(before);
+        Submitted::Full(job, ticket)
+    }
+
+    /// Leaves the line.
+    pub(crate) fn leave_line(&self, ticket: Ticket) {
+        let mut state = self.shared.lock();
+        let left = state.line.remove(&ticket);
+        let next = self.shared.next_in_line(&state);
+        drop(state);
+        drop(left);
+        wake(next);
+    }
+
+    pub(crate) fn unfinished(&self) -> usize {
+        self.shared.lock().unfinished
+    }
+}
+
+/// Jobs that run go on without the loop; those still queued are dropped.
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        let (queue, line) = (
+            std::mem::take(&mut state.queue),
+            std::mem::take(&mut state.line),
+        );
+        drop(state);
+        drop((queue, line));
+        self.shared.work.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Jobs run outside of the lock, so nobody panics while holding it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that somebody takes the job that was just queued.
+    fn find_thread(self: &Arc<Self>, state: &mut State) {
+        if state.idle >= state.queue.len() {
+            self.work.notify_one();
+        } else if state.threads < self.threads_max {
+            let shared = self.clone();
+            let started = thread::Builder::new()
+                .name("monoloop-blocking".into())
+                .spawn(move || shared.work_until_idle());
+            match started {
+                Ok(_) => state.threads += 1,
+                // The threads there are take it in their turn.
+                Err(error) if state.threads > 0 => {
+                    tracing::warn!(%error, "the blocking pool could not start another thread");
+                }
+                Err(error) => panic!("the blocking pool could not start its first thread: {error}"),
+            }
+        }
+    }
+
+    /// The first in line, when there is room.
+    fn next_in_line(&self, state: &State) -> Option<Waker> {
+        let has_room = state.queue.len() < self.queue_max;
+        has_room.then(|| state.line.values().next().cloned())?
+    }
+
+    fn work_until_idle(&self) {
+        let mut state = self.lock();
+        let mut idle_until = clock::read() + IDLE_MAX;
+        loop {
+            if let Some(job) = state.queue.pop_front() {
+                let next = self.next_in_line(&state);
+                drop(state);
+                wake(next);
+                job();
+                state = self.lock();
+                state.unfinished -= 1;
+                idle_until = clock::read() + IDLE_MAX;
+                continue;
+            }
+            let left = idle_until.saturating_duration_since(clock::read());
+            if state.closed || left.is_zero() {
+                state.threads -= 1;
+                return;
+            }
+            state.idle += 1;
+            let waited = self.work.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.idle -= 1;
+        }
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

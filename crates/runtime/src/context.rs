@@ -1,0 +1,567 @@
+//! Context variables: values that follow the work instead of the thread.
+//!
+//! A context is a list of values that is never changed, only extended in front, so that
+//! a copy is one reference. A task gets a copy when it is spawned; what it sets afterwards
+//! is its own. The semantics are those of Python's `contextvars` (PEP 567).
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll};
+
+use pin_project_lite::pin_project;
+
+thread_local! {
+    static CURRENT: RefCell<Context> = const { RefCell::new(Context { head: None }) };
+}
+
+/// The values of all context variables at one point of the program.
+///
+/// Cloning copies one reference. Every task has one; [`Context::current`] is that of the
+/// running task, or of the thread outside of tasks.
+#[derive(Clone, Default)]
+pub struct Context {
+    head: Option<Rc<Node>>,
+}
+
+struct Node {
+    key: Key,
+    name: &'static str,
+    /// `None` hides a value further back: the variable was reset to "not set".
+    value: Option<Rc<dyn Any>>,
+    capture: CaptureFn,
+    rest: Option<Rc<Node>>,
+}
+
+/// A variable is its address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key(usize);
+
+/// Clones a value for another thread, when its type can go there.
+type CaptureFn = fn(&dyn Any) -> Option<Box<dyn Any + Send>>;
+
+impl Context {
+    /// The running task's context.
+    #[must_use]
+    pub fn current() -> Context {
+        CURRENT.with(|current| current.borrow().clone())
+    }
+
+    /// Runs `f` in this context. What it sets is undone afterwards.
+    pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _entered = Entered::enter(self.clone());
+        f()
+    }
+
+    /// Runs a future in this context, whatever task polls it. Changes that the future
+    /// makes are its own and last from one poll to the next.
+    ///
+    /// # Cancel safety
+    /// That of `future`.
+    pub fn scope<F: Future>(&self, future: F) -> InContext<F> {
+        InContext {
+            future,
+            context: self.clone(),
+        }
+    }
+
+    /// Leaves an empty context behind.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Context {
+        Context {
+            head: self.head.take(),
+        }
+    }
+
+    /// Makes this the current context and returns the one before.
+    #[inline]
+    pub(crate) fn swap_in(self) -> Context {
+        CURRENT.with(|current| current.replace(self))
+    }
+
+    /// The values whose types are `Send` (and `Clone`), copied for another thread.
+    pub(crate) fn capture(&self) -> Captured {
+        let mut values: Vec<CapturedValue> = Vec::new();
+        let mut seen: Vec<Key> = Vec::new();
+        let mut next = &self.head;
+        while let Some(node) = next {
+            if !seen.contains(&node.key) {
+                seen.push(node.key);
+                let copy = node
+                    .value
+                    .as_ref()
+                    .and_then(|value| (node.capture)(&**value));
+                values.extend(copy.map(|value| CapturedValue {
+                    key: node.key,
+                    name: node.name,
+                    value,
+                    capture: node.capture,
+                }));
+            }
+            next = &node.rest;
+        }
+        Captured { values }
+    }
+
+    fn get(&self, key: Key) -> Option<&Rc<dyn Any>> {
+        let mut next = &self.head;
+        while let Some(node) = next {
+            if node.key == key {
+                return node.value.as_ref();
+            }
+            next = &node.rest;
+        }
+        None
+    }
+
+    /// The context with one value changed. The list has each variable at most once, so it
+    /// cannot grow beyond the number of variables.
+    fn with(&self, changed: Node) -> Context {
+        let rest = Self::without(self.head.as_ref(), changed.key);
+        Context {
+            head: Some(Rc::new(Node { rest, ..changed })),
+        }
+    }
+
+    /// The list without a variable: shares what lies behind it.
+    fn without(list: Option<&Rc<Node>>, key: Key) -> Option<Rc<Node>> {
+        let node = list?;
+        if node.key == key {
+            return node.rest.clone();
+        }
+        let mut in_front = vec![node];
+        let mut next = node.rest.as_ref();
+        loop {
+            let Some(node) = next else {
+                // Not in the list: all of it can be shared.
+                return list.cloned();
+            };
+            next = node.rest.as_ref();
+            if node.key == key {
+                break;
+            }
+            in_front.push(node);
+        }
+        in_front
+            .into_iter()
+            .rev()
+            .fold(next.cloned(), |rest, node| {
+                Some(Rc::new(Node {
+                    rest,
+                    value: node.value.clone(),
+                    ..**node
+                }))
+            })
+    }
+}
+
+/// Prints the names of the variables that are set.
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        let mut next = &self.head;
+        while let Some(node) = next {
+            if node.value.is_some() {
+                list.entry(&node.name);
+            }
+            next = &node.rest;
+        }
+        list.finish()
+    }
+}
+
+/// Puts the context before back when it is dropped, also when a panic unwinds.
+struct Entered {
+    before: Context,
+}
+
+impl Entered {
+    fn enter(context: Context) -> Self {
+        Entered {
+            before: context.swap_in(),
+        }
+    }
+
+    /// Leaves, and returns what the context has become.
+    fn leave(self) -> Context {
+        let changed = Context::current();
+        drop(self);
+        changed
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.before.take().swap_in();
+    }
+}
+
+pin_project! {
+    /// A future that runs in a context of its own, made by [`Context::scope`] and
+    /// [`ContextVar::scope`].
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct InContext<F> {
+        #[pin]
+        future: F,
+        context: Context,
+    }
+}
+
+impl<F: Future> Future for InContext<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let entered = Entered::enter(this.context.take());
+        let polled = this.future.poll(cx);
+        *this.context = entered.leave();
+        polled
+    }
+}
+
+/// The values that travel to another thread.
+pub(crate) struct Captured {
+    values: Vec<CapturedValue>,
+}
+
+struct CapturedValue {
+    key: Key,
+    name: &'static str,
+    value: Box<dyn Any + Send>,
+    capture: CaptureFn,
+}
+
+impl Captured {
+    /// Runs `f` with these values as the thread's context.
+    pub(crate) fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        let head = self.values.into_iter().rev().fold(None, |rest, captured| {
+            Some(Rc::new(Node {
+                key: captured.key,
+                name: captured.name,
+                value: Some(Rc::from(captured.value as Box<dyn Any>)),
+                capture: captured.capture,
+                rest,
+            }))
+        });
+        Context { head }.run(f)
+    }
+}
+
+/// A variable whose value follows the work: the task, the tasks it spawns, its timers
+/// and callbacks, and its jobs in the blocking pool (for types that are `Send`).
+///
+/// Declared with [`context_var!`](crate::context_var).
+///
+/// ```
+/// use monoloop_runtime::{context_var, spawn, Runtime};
+///
+/// context_var! { static USER: String = String::from("nobody"); }
+///
+/// let mut runtime = Runtime::new().unwrap();
+/// runtime.block_on(async {
+///     USER.set("ann".to_string());
+///     let child = spawn(async {
+///         assert_eq!(USER.get().as_deref(), Some("ann")); // copied at spawn
+///         USER.set("bob".to_string());                    // the child's own
+///     });
+///     child.await.unwrap();
+///     assert_eq!(USER.get().as_deref(), Some("ann"));
+/// });
+/// ```
+pub struct ContextVar<T: 'static> {
+    name: &'static str,
+    default: Option<fn() -> T>,
+    capture: CaptureFn,
+    // A variable holds no value itself; it may be a `static` whatever `T` is.
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T: 'static> ContextVar<T> {
+    /// What [`context_var!`](crate::context_var) expands to.
+    #[doc(hidden)]
+    pub const fn declare(
+        name: &'static str,
+        default: Option<fn() -> T>,
+        capture: fn(&dyn Any) -> Option<Box<dyn Any + Send>>,
+    ) -> Self {
+        ContextVar {
+            name,
+            default,
+            capture,
+            value: PhantomData,
+        }
+    }
+
+    /// The name it was declared with.
+    pub fn name(&'static self) -> &'static str {
+        self.name
+    }
+
+    /// The value in the current context, else the declared default.
+    pub fn get(&'static self) -> Option<T>
+    where
+        T: Clone,
+    {
+        self.with(|value| value.cloned())
+            .or_else(|| self.default.map(|default| default()))
+    }
+
+    /// Looks at the value in the current context without cloning it; `None` when it is not
+    /// set (a declared default is not a set value). `f` may set variables itself.
+    pub fn with<R>(&'static self, f: impl FnOnce(Option<&T>) -> R) -> R {
+        let value = CURRENT.with(|current| current.borrow().get(self.key()).cloned());
+        f(value.as_deref().and_then(<dyn Any>::downcast_ref))
+    }
+
+    /// Sets the value in the current context: for the running task from here on, and for
+    /// what it spawns. Returns what [`reset`](ContextVar::reset) needs to undo it.
+    pub fn set(&'static self, value: T) -> Token<T> {
+        Token {
+            before: self.replace(Some(Rc::new(value))),
+            variable: self,
+        }
+    }
+
+    /// Puts back what was there before the [`set`](ContextVar::set) that made the token.
+    ///
+    /// # Panics
+    /// When the token is of another variable: a mistake in the program.
+    pub fn reset(&'static self, token: Token<T>) {
+        assert!(
+            std::ptr::eq(self, token.variable),
+            "a token of the context variable {} was given to {}",
+            token.variable.name,
+            self.name
+        );
+        self.replace(token.before);
+    }
+
+    /// Runs a future with the value set, whatever task polls it.
+    ///
+    /// # Cancel safety
+    /// That of `future`.
+    pub fn scope<F: Future>(&'static self, value: T, future: F) -> InContext<F> {
+        InContext {
+            context: Context::current().with(self.node(Some(Rc::new(value)))),
+            future,
+        }
+    }
+
+    /// Runs a closure with the value set.
+    pub fn sync_scope<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R {
+        Context::current()
+            .with(self.node(Some(Rc::new(value))))
+            .run(f)
+    }
+
+    /// Returns the value so far. No borrow is held when a value is dropped.
+    fn replace(&'static self, value: Option<Rc<dyn Any>>) -> Option<Rc<dyn Any>> {
+        let before = Context::current();
+        let previous = before.get(self.key()).cloned();
+        drop(before.with(self.node(value)).swap_in());
+        previous
+    }
+
+    fn node(&'static self, value: Option<Rc<dyn Any>>) -> Node {
+        Node {
+            key: self.key(),
+            name: self.name,
+            value,
+            capture: self.capture,
+            rest: None,
+        }
+    }
+
+    fn key(&'static self) -> Key {
+        Key(std::ptr::from_ref(self) as usize)
+    }
+}
+
+impl<T> fmt::Debug for ContextVar<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContextVar")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Undoes one [`ContextVar::set`].
+#[derive(Debug)]
+pub struct Token<T: 'static> {
+    before: Option<Rc<dyn Any>>,
+    variable: &'static ContextVar<T>,
+}
+
+/// Declares context variables.
+///
+/// ```
+/// use monoloop_runtime::context_var;
+///
+/// context_var! {
+///     /// Who asked.
+///     pub static USER: String = String::from("nobody");
+///     /// Not set until somebody sets it.
+///     pub static TRACE: u64;
+/// }
+/// assert_eq!(USER.get().as_deref(), Some("nobody"));
+/// assert_eq!(TRACE.get(), None);
+/// ```
+#[macro_export]
+macro_rules! context_var {
+    ($($(#[$attribute:meta])* $visibility:vis static $name:ident : $type:ty $(= $default:expr)? ;)+) => {
+        $(
+            $(#[$attribute])*
+            $visibility static $name: $crate::ContextVar<$type> = $crate::ContextVar::declare(
+                ::core::stringify!($name),
+                $crate::context_var!(@default $($default)?),
+                |value| {
+                    #[allow(unused_imports, reason = "which of the two is used depends on the type")]
+                    use $crate::__private::{CaptureSend, KeepLocal};
+                    // Method lookup takes the implementation for `Send + Clone` types when
+                    // there is one, else that for a reference more.
+                    (&$crate::__private::Probe::<$type>::NEW).capture(value)
+                },
+            );
+        )+
+    };
+    (@default) => { ::core::option::Option::None };
+    (@default $default:expr) => { ::core::option::Option::Some(|| $default) };
+}
+
+/// What `context_var!` uses to find out whether a type can go to another thread.
+#[doc(hidden)]
+pub mod probe {
+    use std::any::Any;
+    use std::marker::PhantomData;
+
+    /// Stands for the type `T`.
+    #[derive(Debug)]
+    pub struct Probe<T>(PhantomData<T>);
+
+    impl<T> Probe<T> {
+        /// The only one.
+        pub const NEW: Probe<T> = Probe(PhantomData);
+    }
+
+    /// For types that can be copied to another thread.
+    pub trait CaptureSend {
+        /// The copy.
+        fn capture(&self, value: &dyn Any) -> Option<Box<dyn Any + Send>>;
+    }
+
+    impl<T: Clone + Send + 'static> CaptureSend for Probe<T> {
+        fn capture(&self, value: &dyn Any) -> Option<Box<dyn Any + Send>> {
+            let value: T = value.downcast_ref::<T>()?.clone();
+            Some(Box::new(value))
+        }
+    }
+
+    /// For all others: the value stays on its thread.
+    pub trait KeepLocal {
+        /// Nothing.
+        fn capture(&self, _value: &dyn Any) -> Option<Box<dyn Any + Send>> {
+            None
+        }
+    }
+
+    impl<T> KeepLocal for &Probe<T> {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    context_var! {
+        static NAME: String = String::from("nobody");
+        static COUNT: u32;
+        static LOCAL: Rc<Cell<u32>>;
+    }
+
+    fn length(context: &Context) -> usize {
+        std::iter::successors(context.head.as_ref(), |node| node.rest.as_ref()).count()
+    }
+
+    #[test]
+    fn a_variable_has_its_default_until_it_is_set() {
+        Context::default().run(|| {
+            assert_eq!(NAME.get().as_deref(), Some("nobody"));
+            NAME.with(|value| assert_eq!(value, None));
+            assert_eq!(COUNT.get(), None);
+            COUNT.set(1);
+            assert_eq!(COUNT.get(), Some(1));
+        });
+    }
+
+    #[test]
+    fn reset_puts_back_what_was_there_before_that_set() {
+        Context::default().run(|| {
+            let first = COUNT.set(1);
+            let second = COUNT.set(2);
+            NAME.set("ann".into());
+            COUNT.reset(second);
+            assert_eq!(COUNT.get(), Some(1));
+            assert_eq!(NAME.get().as_deref(), Some("ann"));
+            COUNT.reset(first);
+            assert_eq!(COUNT.get(), None);
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "a token of the context variable")]
+    fn a_token_of_another_variable_is_refused() {
+        context_var! { static OTHER: u32; }
+        COUNT.reset(OTHER.set(1));
+    }
+
+    #[test]
+    fn what_is_set_inside_run_is_undone_afterwards_even_by_a_panic() {
+        Context::default().run(|| {
+            COUNT.set(1);
+            let inner = Context::current();
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                inner.run(|| {
+                    COUNT.set(2);
+                    panic!("on purpose");
+                })
+            }));
+            assert!(caught.is_err());
+            assert_eq!(COUNT.get(), Some(1));
+            COUNT.sync_scope(9, || assert_eq!(COUNT.get(), Some(9)));
+            assert_eq!(COUNT.get(), Some(1));
+        });
+    }
+
+    #[test]
+    fn setting_again_and_again_does_not_grow_the_context() {
+        Context::default().run(|| {
+            for round in 0..100 {
+                COUNT.set(round);
+                NAME.set(round.to_string());
+                LOCAL.set(Rc::new(Cell::new(round)));
+            }
+            assert_eq!(length(&Context::current()), 3);
+            assert_eq!(COUNT.get(), Some(99));
+            assert_eq!(NAME.get().as_deref(), Some("99"));
+        });
+    }
+
+    #[test]
+    fn only_values_that_can_be_sent_are_captured_for_another_thread() {
+        Context::default().run(|| {
+            NAME.set("ann".into());
+            LOCAL.set(Rc::new(Cell::new(5)));
+            let captured = Context::current().capture();
+            let seen = std::thread::spawn(move || {
+                captured.run(|| (NAME.get(), LOCAL.with(|value| value.is_some())))
+            })
+            .join()
+            .unwrap();
+            assert_eq!(seen, (Some("ann".to_string()), false));
+        });
+    }
+}

@@ -1,0 +1,263 @@
+//! The loop: sleep, collect what became ready, run it.
+//!
+//! `step` is the only place that runs user code. Drivers, timers, wakers and `cancel`
+//! merely queue.
+
+use crate::clock::ClockMode;
+use crate::core::Core;
+use crate::driver::Wait;
+use crate::inbox::TaskWaker;
+use crate::stats::TurnStats;
+use crate::task::{JoinError, Panic, Step, Stepping, TaskId, Waiter, WakerIdentity};
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// The future that `block_on` was given. It lives on the caller's stack; the loop steps it
+/// as a task like any other.
+pub(crate) struct Main<'a> {
+    pub(crate) id: TaskId,
+    pub(crate) future: Pin<&'a mut dyn Future<Output = ()>>,
+}
+
+pub(crate) struct EventLoop {
+    core: Rc<Core>,
+    waker: WakerCache,
+    woken: Vec<Waiter>,
+    remote_wakes: Vec<TaskId>,
+    steps_since_poll: u32,
+}
+
+impl EventLoop {
+    pub(crate) fn new(core: Rc<Core>) -> Self {
+        EventLoop {
+            waker: WakerCache::new(&core),
+            core,
+            woken: Vec::new(),
+            remote_wakes: Vec::new(),
+            steps_since_poll: u32::MAX,
+        }
+    }
+
+    /// One turn: collect what became ready, then step what is ready, oldest first.
+    pub(crate) fn run_once(&mut self, main: &mut Main<'_>) -> io::Result<TurnStats> {
+        let mut turn = TurnStats::default();
+
+        // While tasks are ready the operating system is asked every few steps only, but it
+        // is asked: a task that keeps waking itself cannot shut out I/O or timers.
+        if self.core.ready.borrow().is_empty()
+            || self.steps_since_poll >= self.core.config.steps_per_poll_max
+        {
+            self.steps_since_poll = 0;
+            turn.polled = true;
+
+            // The only blocking call on this thread.
+            turn.events = self.wait_for_events()?;
+
+            // I/O was looked at before timers are judged: what arrived in time is not timed
+            // out by our own lag.
+            self.core.clock.start_turn();
+            let before = self.woken.len();
+            let now = self.core.clock.now_tick();
+            self.core.timers.borrow_mut().expire(now, &mut self.woken);
+            turn.timers = self.woken.len() - before;
+        }
+        self.core.inbox.drain_into(&mut self.remote_wakes);
+        turn.remote_wakes = self.remote_wakes.len();
+
+        // Three sources of readiness, one queue. A task that is gone, or queued already,
+        // falls out here. Nothing runs yet.
+        for waiter in self.woken.drain(..) {
+            self.core.wake(waiter);
+        }
+        for id in self.remote_wakes.drain(..) {
+            self.core.wake_task(id);
+        }
+
+        // Step the batch that is ready now. What becomes ready meanwhile waits for the next
+        // turn.
+        let batch = self.core.ready.borrow().len();
+        for _ in 0..batch.min(self.core.config.steps_per_turn_max as usize) {
+            let id = self.core.ready.borrow_mut().pop();
+            self.step(id.expect("the batch was counted above"), main);
+            turn.steps += 1;
+        }
+
+        self.steps_since_poll = self.steps_since_poll.saturating_add(turn.steps as u32);
+        self.core.count_turn(turn.steps);
+        Ok(turn)
+    }
+
+    /// Waits for I/O, at most until the next timer has to be judged.
+    fn wait_for_events(&mut self) -> io::Result<usize> {
+        let wait = self.core.how_long_to_wait();
+        let events = self.core.driver.borrow_mut().wait(wait, &mut self.woken)?;
+        let quiet = events == 0 && wait != Wait::Not;
+        if quiet && self.core.clock.mode() == ClockMode::Jumping {
+            self.core.jump_to_next_deadline();
+        }
+        Ok(events)
+    }
+
+    /// One poll of one task, or the end of a cancelled one. All user code runs here.
+    fn step(&mut self, id: TaskId, main: &mut Main<'_>) {
+        let Some(mut stepping) = self.core.tasks.borrow_mut().start_step(id) else {
+            return;
+        };
+        let scratch = &mut self.waker;
+        let waker = match &stepping.waker {
+            Some(own) => own,
+            None => scratch.waker_for(id),
+        };
+        let before = stepping.context.take().swap_in();
+        self.core.enter_step(id, WakerIdentity::of(waker));
+
+        let ended = catch_unwind(AssertUnwindSafe(|| match stepping.step {
+            Step::Poll => {
+                let cx = &mut Context::from_waker(waker);
+                let polled = match &mut stepping.work {
+                    Some(work) => work.as_mut().step(cx),
+                    None if id == main.id => main.future.as_mut().poll(cx),
+                    None => unreachable!("a task that is queued has its future"),
+                };
+                polled.map(|()| None)
+            }
+            Step::Drop => {
+                drop(stepping.work.take());
+                let cancelled = self.core.tasks.borrow().cancelled(id);
+                Poll::Ready(Some(JoinError::Cancelled(cancelled)))
+            }
+        }));
+
+        self.core.leave_step();
+        stepping.context = before.swap_in();
+        if stepping.waker.is_none() {
+            stepping.waker = self.waker.take_if_cloned(&self.core);
+        }
+        match ended {
+            Ok(Poll::Pending) => {
+                if self.core.tasks.borrow_mut().end_step(id, stepping) {
+                    self.core.ready.borrow_mut().push(id);
+                }
+            }
+            Ok(Poll::Ready(failure)) => self.finish(id, stepping, failure),
+            Err(payload) => {
+                // What is left of the future is dropped with care: it panicked once already.
+                let work = stepping.work.take();
+                drop_quietly(work);
+                self.finish(id, stepping, Some(JoinError::Panicked(Panic::new(payload))));
+            }
+        }
+    }
+
+    fn finish(&mut self, id: TaskId, stepping: Stepping, failure: Option<JoinError>) {
+        let Stepping {
+            work,
+            context,
+            waker,
+            ..
+        } = stepping;
+        let finished = self.core.tasks.borrow_mut().finish(id, work, failure);
+        if let Some(joiner) = finished.joiner {
+            self.core.wake(joiner);
+        }
+        if let Some(removed) = finished.removed {
+            self.core.discard(removed);
+        }
+        drop_quietly((context, waker));
+    }
+}
+
+/// Drops a value of the user's; a panic in its destructor ends with it. The panic hook has
+/// reported it.
+pub(crate) fn drop_quietly<T>(value: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+}
+
+/// One waker for all tasks that never let go of theirs.
+///
+/// Most futures of this crate remember the task's id and never clone its waker. So the loop
+/// polls every task with the same waker, changing the id in it, and only when somebody has
+/// cloned it does the task get to keep it. A task costs no waker until then.
+struct WakerCache {
+    inner: Arc<TaskWaker>,
+    waker: Waker,
+}
+
+impl WakerCache {
+    fn new(core: &Core) -> Self {
+        let inner = Arc::new(TaskWaker {
+            id: AtomicU64::new(0),
+            inbox: core.inbox.clone(),
+        });
+        WakerCache {
+            waker: Waker::from(inner.clone()),
+            inner,
+        }
+    }
+
+    /// The waker, now that of the task `id`. Nobody else has it: whoever cloned it since
+    /// was found by `take_if_cloned`.
+    #[inline]
+    fn waker_for(&self, id: TaskId) -> &Waker {
+        self.inner.id.store(id.to_bits(), Ordering::Relaxed);
+        &self.waker
+    }
+
+    /// Hands the waker over to the task that was just stepped, when it was cloned.
+    #[inline]
+    fn take_if_cloned(&mut self, core: &Core) -> Option<Waker> {
+        let ours_alone = Arc::strong_count(&self.inner) == 2;
+        // A clone that another thread has dropped again has read the id before.
+        fence(Ordering::Acquire);
+        if ours_alone {
+            return None;
+        }
+        let cloned = std::mem::replace(self, WakerCache::new(core));
+        Some(cloned.waker)
+    }
+}
+
+impl Core {
+    /// How long the driver may wait: not at all while tasks are ready, else until the next
+    /// timer.
+    fn how_long_to_wait(&self) -> Wait {
+        if !self.ready.borrow().is_empty() {
+            return Wait::Not;
+        }
+        let Some(tick) = self.timers.borrow().next_turn() else {
+            return Wait::Forever;
+        };
+        match self.clock.mode() {
+            ClockMode::System => {
+                let now = self.clock.now_precise();
+                let until = self.clock.instant_of(tick);
+                match until.saturating_duration_since(now) {
+                    Duration::ZERO => Wait::Not,
+                    timeout => Wait::AtMost(timeout),
+                }
+            }
+            // Only `advance` moves the time, and then a task is ready.
+            ClockMode::Manual => Wait::Forever,
+            // Other threads are given the time they need.
+            ClockMode::Jumping if self.blocking_jobs() > 0 => Wait::Forever,
+            ClockMode::Jumping if self.driver.borrow().sockets() == 0 => {
+                Wait::AtMost(Duration::ZERO)
+            }
+            ClockMode::Jumping => Wait::AtMost(Duration::from_millis(2)),
+        }
+    }
+
+    fn jump_to_next_deadline(&self) {
+        let next = self.timers.borrow().next_turn();
+        if let Some(tick) = next {
+            self.clock.advance_to(self.clock.instant_of(tick));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! A single-thread event loop: tasks, timers, sockets, context variables and a blocking pool.
+//!
+//! One loop per thread, made by hand with [`Runtime::new`]; tasks are futures that need not
+//! be `Send`; they are stepped strictly first in, first out. Time is the loop's: tests bring a
+//! clock that jumps ([`ClockMode::Jumping`]) and never sleep.
+//!
+//! The crate is an hourglass. Above the neck is what users call ([`net`], [`time`],
+//! [`spawn`] and its relatives, [`spawn_blocking`], [`signal`]); the neck is `runtime.rs` and
+//! `event_loop.rs`; below it lies what the loop is made of: tasks, drivers, timers, clock,
+//! context, inbox. No arrow runs upward.
+//!
+//! ```
+//! use monoloop_runtime::{spawn, time, Runtime};
+//! use std::time::Duration;
+//!
+//! let mut runtime = Runtime::new()?;
+//! runtime.block_on(async {
+//!     let slow = time::sleep(Duration::from_secs(5));
+//!     let result = time::timeout(Duration::from_millis(10), slow).await;
+//!     assert!(result.is_err());
+//! });
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod blocking;
+mod buffers;
+mod clock;
+mod config;
+mod context;
+mod core;
+mod driver;
+mod event_loop;
+mod inbox;
+pub mod net;
+mod ready;
+mod runtime;
+mod scope;
+pub mod signal;
+mod stats;
+mod task;
+pub mod time;
+mod timer;
+
+pub use blocking::{BlockingHandle, spawn_blocking};
+pub use clock::ClockMode;
+pub use config::Config;
+pub use context::{Context, ContextVar, InContext, Token};
+pub use runtime::{Builder, Runtime};
+pub use scope::{
+    CallHandle, JoinHandle, TaskHandle, YieldNow, call_at, call_later, call_soon, consume_budget,
+    current_task, spawn, spawn_named, yield_now,
+};
+pub use stats::{LoopStats, TurnStats};
+pub use task::{Cancelled, JoinError, Panic, TaskId};
+
+/// What the macros of this crate expand to; not for use by hand.
+#[doc(hidden)]
+pub use context::probe as __private;

@@ -1,0 +1,13 @@
+//! Sockets.
+
+mod chunk;
+mod socket;
+mod split;
+mod tcp_listener;
+mod tcp_stream;
+
+pub use crate::driver::{ConnectOptions, ListenOptions};
+pub use chunk::Chunk;
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+pub use tcp_listener::TcpListener;
+pub use tcp_stream::TcpStream;

@@ -1,0 +1,218 @@
+//! The neck of the crate: making a loop, running it, and finding that of this thread.
+
+use crate::clock::{Clock, ClockMode};
+use crate::config::Config;
+use crate::core::Core;
+use crate::driver;
+use crate::event_loop::{EventLoop, Main};
+use crate::inbox::Inbox;
+use crate::stats::LoopStats;
+use crate::task::{JoinError, Removed};
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::pin::pin;
+use std::rc::Rc;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
+}
+
+/// An event loop and everything that lives on it. One per thread.
+///
+/// From [`Runtime::new`] until it is dropped, the thread has a loop: [`spawn`](crate::spawn) and
+/// all that needs one work, and tasks make progress while [`block_on`](Runtime::block_on) runs.
+/// Dropping the runtime drops all tasks that are left.
+///
+/// ```
+/// use monoloop_runtime::{spawn, time, Runtime};
+/// use std::time::Duration;
+///
+/// let mut runtime = Runtime::new()?;
+/// let answer = runtime.block_on(async {
+///     let task = spawn(async {
+///         time::sleep(Duration::from_millis(5)).await;
+///         6 * 7
+///     });
+///     task.await.expect("it neither panics nor is cancelled")
+/// });
+/// assert_eq!(answer, 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Runtime {
+    event_loop: EventLoop,
+    core: Rc<Core>,
+}
+
+impl Runtime {
+    /// Makes a loop for this thread, with the default bounds.
+    ///
+    /// # Errors
+    /// When the thread has a loop already (`AlreadyExists`), or the operating system has no
+    /// descriptor left for it.
+    pub fn new() -> io::Result<Runtime> {
+        Runtime::builder().build()
+    }
+
+    /// Makes a loop with other bounds or another clock.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Runs the loop until `future` is done, and returns its output. The other tasks stay
+    /// and go on at the next call.
+    ///
+    /// The future is stepped as a task like all others, in their order. It may borrow.
+    ///
+    /// # Panics
+    /// When called inside a task of this loop, when `future` panics, and when the operating
+    /// system refuses to wait for I/O, which no program can recover from.
+    #[track_caller]
+    pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        assert!(
+            self.core.running().is_none(),
+            "block_on was called inside a task, where it would stop the loop; use .await"
+        );
+        let mut output = None;
+        let id = self
+            .core
+            .spawn(None, Some("main".into()), Location::caller());
+        {
+            let future = pin!(async { output = Some(future.await) });
+            let mut main = Main { id, future };
+            while !self.core.tasks.borrow().is_finished(id) {
+                if let Err(error) = self.event_loop.run_once(&mut main) {
+                    panic!("the operating system refuses to wait for I/O: {error}");
+                }
+            }
+        }
+        let removed = self.core.tasks.borrow_mut().remove(id);
+        match removed.and_then(Removed::into_failure) {
+            None => output.expect("a main future that did not fail has an output"),
+            Some(JoinError::Panicked(panic)) => std::panic::resume_unwind(panic.into_payload()),
+            Some(JoinError::Cancelled(cancelled)) => {
+                panic!(
+                    "the future given to block_on was cancelled: {}",
+                    cancelled.reason
+                )
+            }
+        }
+    }
+
+    /// Counters of the loop.
+    #[must_use]
+    pub fn stats(&self) -> LoopStats {
+        self.core.stats()
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        // Destructors may spawn, wake and close: the loop is still there for them. What is
+        // spawned now is dropped in its turn; one that spawns another without end is cut off.
+        for _ in 0..1_000_000 {
+            let Some(removed) = self.core.tasks.borrow_mut().remove_any() else {
+                break;
+            };
+            self.core.discard(removed);
+        }
+        Inbox::detach_thread();
+        let core = CURRENT.with(|current| current.borrow_mut().take());
+        drop(core);
+    }
+}
+
+/// Makes a [`Runtime`] that differs from the default.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Builder {
+    config: Config,
+    clock: ClockMode,
+}
+
+impl Builder {
+    /// Sets all bounds.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets where the time comes from; a test takes one that it can move.
+    pub fn clock(mut self, mode: ClockMode) -> Self {
+        self.clock = mode;
+        self
+    }
+
+    /// Threads of the blocking pool at most.
+    pub fn blocking_threads_max(mut self, threads: u32) -> Self {
+        self.config.blocking_threads_max = threads.max(1);
+        self
+    }
+
+    /// Jobs that wait for a thread of the blocking pool at most.
+    pub fn blocking_queue_max(mut self, jobs: u32) -> Self {
+        self.config.blocking_queue_max = jobs;
+        self
+    }
+
+    /// Makes the loop of this thread.
+    ///
+    /// # Errors
+    /// When the thread has a loop already (`AlreadyExists`), or the operating system has no
+    /// descriptor left for it.
+    pub fn build(self) -> io::Result<Runtime> {
+        if try_current().is_some() {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "this thread has an event loop already; drop its Runtime first, or make one in \
+                 another thread",
+            ));
+        }
+        let mut driver = driver::open(&self.config)?;
+        let inbox = Inbox::new(driver.notifier()?);
+        let core = Rc::new(Core::new(
+            self.config,
+            Clock::new(self.clock),
+            driver,
+            inbox.clone(),
+        ));
+        Inbox::attach_thread(&inbox, core.clone());
+        CURRENT.with(|current| *current.borrow_mut() = Some(core.clone()));
+        Ok(Runtime {
+            event_loop: EventLoop::new(core.clone()),
+            core,
+        })
+    }
+}
+
+/// The loop of this thread.
+///
+/// # Panics
+/// When the thread has none: a mistake in the program, and the message says what to do.
+#[track_caller]
+pub(crate) fn current() -> Rc<Core> {
+    try_current().unwrap_or_else(|| {
+        panic!(
+            "there is no event loop on this thread: make one here with Runtime::new(), or move \
+             the call into a task of the thread that has one"
+        )
+    })
+}
+
+pub(crate) fn try_current() -> Option<Rc<Core>> {
+    CURRENT
+        .try_with(|current| current.borrow().clone())
+        .ok()
+        .flatten()
+}

@@ -1,0 +1,44 @@
+//! Letting the others run.
+
+use crate::runtime::current;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Lets every task that is ready run before this one goes on.
+///
+/// # Cancel safety
+/// Nothing is lost.
+pub fn yield_now() -> YieldNow {
+    YieldNow { yielded: false }
+}
+
+/// Made by [`yield_now`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct YieldNow {
+    yielded: bool,
+}
+
+impl Future for YieldNow {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.yielded {
+            return Poll::Ready(());
+        }
+        self.yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Uses up one of the step's operations, and lets the others run when there are none left.
+/// For long work that never waits: call it once per item. Sockets do so by themselves.
+///
+/// # Cancel safety
+/// Nothing is lost.
+pub async fn consume_budget() {
+    let core = current();
+    poll_fn(|cx| core.poll_budget(cx)).await;
+}

@@ -1,0 +1,15 @@
+//! Tasks as data: their ids, states, table and results. What steps them is the loop.
+
+mod id;
+mod join_error;
+mod state;
+mod table;
+mod waiter;
+mod work;
+
+pub use id::TaskId;
+pub use join_error::{Cancelled, JoinError, Panic};
+pub(crate) use state::{Step, TaskState};
+pub(crate) use table::{Joined, NewTask, Removed, Stepping, TaskTable};
+pub(crate) use waiter::{Caller, Waiter, WakerIdentity};
+pub(crate) use work::{Work, WorkCell};

@@ -1,0 +1,177 @@
+//! The states of a task. Pure: no socket, no clock, no queue.
+
+/// ```text
+///            wake                start_step
+///   Idle ───────────> Ready ──────────────────> Running ──> finish
+///    ^  \               │                        │    │
+///    │   \ cancel       │ cancel            wake │    │ cancel
+///    │    v             v                        v    v
+///    │   Cancelled <────┘            RunningWoken ──> RunningCancelled ──> finish
+///    │      ^   │                        │                    │
+///    │      │   │ start_step    end_step │ (Ready)   end_step │ (Cancelled)
+///    │      │   v                        v                    │
+///    │      │  Dropping ──> finish     queued again           │
+///    │      └─────────────────────────────────────────────────┘
+///    └─ end_step from Running
+/// ```
+/// `Ready` and `Cancelled` are exactly the states of a task that is in the ready queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TaskState {
+    /// Waits for a wake.
+    Idle,
+    /// In the ready queue.
+    Ready,
+    /// Being polled.
+    Running,
+    /// Being polled, and woken meanwhile.
+    RunningWoken,
+    /// In the ready queue; its next step drops the future.
+    Cancelled,
+    /// Being polled, and cancelled meanwhile.
+    RunningCancelled,
+    /// Its future is being dropped.
+    Dropping,
+    /// Ended; the slot waits for whoever joins.
+    Finished,
+}
+
+/// What a step is going to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Poll the future.
+    Poll,
+    /// Drop the future: the task was cancelled.
+    Drop,
+}
+
+impl TaskState {
+    /// A wake. Returns whether the task has to be queued.
+    #[inline]
+    pub(crate) fn wake(&mut self) -> bool {
+        use TaskState::*;
+        let (next, enqueue) = match *self {
+            Idle => (Ready, true),
+            // Queued when the step ends, so that no task is in the queue twice.
+            Running => (RunningWoken, false),
+            same @ (Ready | RunningWoken | Cancelled | RunningCancelled | Dropping | Finished) => {
+                (same, false)
+            }
+        };
+        *self = next;
+        enqueue
+    }
+
+    /// A request to cancel. Returns whether the task has to be queued.
+    pub(crate) fn cancel(&mut self) -> bool {
+        use TaskState::*;
+        let (next, enqueue) = match *self {
+            Idle => (Cancelled, true),
+            // It keeps its place in the queue.
+            Ready => (Cancelled, false),
+            Running | RunningWoken => (RunningCancelled, false),
+            same @ (Cancelled | RunningCancelled | Dropping | Finished) => (same, false),
+        };
+        *self = next;
+        enqueue
+    }
+
+    /// The task was taken from the ready queue.
+    #[inline]
+    pub(crate) fn start_step(&mut self) -> Step {
+        use TaskState::*;
+        let (next, step) = match *self {
+            Ready => (Running, Step::Poll),
+            Cancelled => (Dropping, Step::Drop),
+            Idle | Running | RunningWoken | RunningCancelled | Dropping | Finished => {
+                unreachable!("only tasks in the ready queue are stepped, this one is {self:?}")
+            }
+        };
+        *self = next;
+        step
+    }
+
+    /// The poll returned `Pending`. Returns whether the task has to be queued again.
+    #[inline]
+    pub(crate) fn end_step(&mut self) -> bool {
+        use TaskState::*;
+        let (next, enqueue) = match *self {
+            Running => (Idle, false),
+            RunningWoken => (Ready, true),
+            RunningCancelled => (Cancelled, true),
+            Idle | Ready | Cancelled | Dropping | Finished => {
+                unreachable!("only a running task ends a step, this one is {self:?}")
+            }
+        };
+        *self = next;
+        enqueue
+    }
+
+    /// The future is done, has panicked or was dropped.
+    pub(crate) fn finish(&mut self) {
+        use TaskState::*;
+        match *self {
+            Running | RunningWoken | RunningCancelled | Dropping => *self = Finished,
+            Idle | Ready | Cancelled | Finished => {
+                unreachable!("only a task in its step finishes, this one is {self:?}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TaskState::{self, *};
+    use super::*;
+
+    fn after(mut state: TaskState, event: fn(&mut TaskState) -> bool) -> (TaskState, bool) {
+        let enqueue = event(&mut state);
+        (state, enqueue)
+    }
+
+    #[test]
+    fn a_wake_queues_an_idle_task_once() {
+        assert_eq!(after(Idle, TaskState::wake), (Ready, true));
+        assert_eq!(after(Ready, TaskState::wake), (Ready, false));
+    }
+
+    #[test]
+    fn a_wake_during_the_step_requeues_once() {
+        assert_eq!(after(Running, TaskState::wake), (RunningWoken, false));
+        assert_eq!(after(RunningWoken, TaskState::wake), (RunningWoken, false));
+        assert_eq!(after(RunningWoken, TaskState::end_step), (Ready, true));
+        assert_eq!(after(Running, TaskState::end_step), (Idle, false));
+    }
+
+    #[test]
+    fn cancelling_queues_an_idle_task_and_keeps_the_place_of_a_ready_one() {
+        assert_eq!(after(Idle, TaskState::cancel), (Cancelled, true));
+        assert_eq!(after(Ready, TaskState::cancel), (Cancelled, false));
+        assert_eq!(after(Cancelled, TaskState::cancel), (Cancelled, false));
+    }
+
+    #[test]
+    fn a_task_that_is_cancelled_while_it_runs_is_dropped_by_its_next_step() {
+        assert_eq!(after(Running, TaskState::cancel), (RunningCancelled, false));
+        assert_eq!(
+            after(RunningWoken, TaskState::cancel),
+            (RunningCancelled, false)
+        );
+        assert_eq!(
+            after(RunningCancelled, TaskState::wake),
+            (RunningCancelled, false)
+        );
+        let (mut state, enqueue) = after(RunningCancelled, TaskState::end_step);
+        assert_eq!((state, enqueue), (Cancelled, true));
+        assert_eq!(state.start_step(), Step::Drop);
+        state.finish();
+        assert_eq!(state, Finished);
+    }
+
+    #[test]
+    fn nothing_wakes_or_cancels_a_finished_task() {
+        assert_eq!(after(Finished, TaskState::wake), (Finished, false));
+        assert_eq!(after(Finished, TaskState::cancel), (Finished, false));
+        assert_eq!(after(Dropping, TaskState::wake), (Dropping, false));
+        assert_eq!(after(Dropping, TaskState::cancel), (Dropping, false));
+    }
+}

@@ -1,0 +1,293 @@
+//! All tasks of a loop, in slots that carry a generation.
+//!
+//! Plain data: it never polls, drops or wakes anything itself. Whatever may run user
+//! code (futures, outputs, wakers) is handed out to the caller.
+
+use crate::context::Context;
+use crate::task::{Cancelled, JoinError, Step, TaskId, TaskState, Waiter, Work};
+use slotmap::SlotMap;
+use std::borrow::Cow;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::Waker;
+
+/// The future of a task; absent while it is stepped, and for the loop's main future.
+pub(crate) type BoxedWork = Pin<Box<dyn Work>>;
+
+/// One task. What every step touches comes first and is small; the rest is boxed when
+/// there is any of it, so that a plain task costs 80 bytes beside its future.
+pub(crate) struct Slot {
+    work: Option<BoxedWork>,
+    context: Context,
+    joiner: Waiter,
+    rare: Option<Box<Rare>>,
+    place: &'static Location<'static>,
+    parent: Option<TaskId>,
+    steps: u32,
+    state: TaskState,
+    detached: bool,
+}
+
+const _: () = assert!(size_of::<Slot>() <= 80);
+
+/// What few tasks have.
+#[derive(Default)]
+struct Rare {
+    name: Option<Cow<'static, str>>,
+    cancel_reason: Option<&'static str>,
+    /// The task's own waker, once somebody has cloned it.
+    waker: Option<Waker>,
+    /// Why there is no output.
+    failure: Option<JoinError>,
+}
+
+/// What a task is born with.
+pub(crate) struct NewTask {
+    pub(crate) work: Option<BoxedWork>,
+    pub(crate) context: Context,
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) place: &'static Location<'static>,
+    pub(crate) parent: Option<TaskId>,
+}
+
+/// A task lifted out of its slot for one step.
+pub(crate) struct Stepping {
+    pub(crate) step: Step,
+    pub(crate) work: Option<BoxedWork>,
+    pub(crate) context: Context,
+    pub(crate) waker: Option<Waker>,
+}
+
+/// What a joiner finds.
+pub(crate) enum Joined {
+    /// Not finished yet; the joiner is remembered.
+    Pending,
+    /// Finished with an output, which is still inside.
+    Output(BoxedWork),
+    /// Cancelled or panicked.
+    Failed(JoinError),
+}
+
+/// Where and under what name a task was spawned, for messages.
+pub(crate) struct TaskLabel {
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) place: &'static Location<'static>,
+}
+
+#[derive(Default)]
+pub(crate) struct TaskTable {
+    slots: SlotMap<slotmap::DefaultKey, Slot>,
+}
+
+impl TaskTable {
+    /// Adds a task that has to be queued at once.
+    pub(crate) fn insert(&mut self, new: NewTask) -> TaskId {
+        let rare = new.name.map(|name| {
+            Box::new(Rare {
+                name: Some(name),
+                ..Rare::default()
+            })
+        });
+        TaskId(self.slots.insert(Slot {
+            work: new.work,
+            context: new.context,
+            joiner: Waiter::NOBODY,
+            rare,
+            place: new.place,
+            parent: new.parent,
+            steps: 0,
+            state: TaskState::Ready,
+            detached: false,
+        }))
+    }
+
+    /// Returns whether the task has to be queued; a task that is gone has not.
+    #[inline]
+    pub(crate) fn wake(&mut self, id: TaskId) -> bool {
+        self.slots
+            .get_mut(id.0)
+            .is_some_and(|slot| slot.state.wake())
+    }
+
+    /// Returns whether the task has to be queued.
+    pub(crate) fn cancel(&mut self, id: TaskId, reason: &'static str) -> bool {
+        let Some(slot) = self.slots.get_mut(id.0) else {
+            return false;
+        };
+        let enqueue = slot.state.cancel();
+        let cancelled = matches!(
+            slot.state,
+            TaskState::Cancelled | TaskState::RunningCancelled
+        );
+        if cancelled {
+            // The first reason stands.
+            let rare = slot.rare.get_or_insert_default();
+            rare.cancel_reason.get_or_insert(reason);
+        }
+        enqueue
+    }
+
+    /// Lifts the task out for a step. `None` when it is gone.
+    #[inline]
+    pub(crate) fn start_step(&mut self, id: TaskId) -> Option<Stepping> {
+        let slot = self.slots.get_mut(id.0)?;
+        slot.steps = slot.steps.saturating_add(1);
+        Some(Stepping {
+            step: slot.state.start_step(),
+            work: slot.work.take(),
+            context: slot.context.take(),
+            waker: slot.rare.as_mut().and_then(|rare| rare.waker.take()),
+        })
+    }
+
+    /// Puts the task back after a step that ended in `Pending`. Returns whether it has
+    /// to be queued again.
+    #[inline]
+    pub(crate) fn end_step(&mut self, id: TaskId, stepped: Stepping) -> bool {
+        let slot = &mut self.slots[id.0];
+        slot.work = stepped.work;
+        slot.context = stepped.context;
+        if stepped.waker.is_some() {
+            slot.rare.get_or_insert_default().waker = stepped.waker;
+        }
+        slot.state.end_step()
+    }
+
+    /// Ends the task. Returns who waits for it, and what has to be dropped by the caller
+    /// because nobody will ever ask for it.
+    pub(crate) fn finish(
+        &mut self,
+        id: TaskId,
+        work: Option<BoxedWork>,
+        failure: Option<JoinError>,
+    ) -> Finished {
+        let slot = &mut self.slots[id.0];
+        slot.state.finish();
+        slot.work = work;
+        if let Some(failure) = failure {
+            slot.rare.get_or_insert_default().failure = Some(failure);
+        }
+        let joiner = slot.joiner.take();
+        if slot.detached {
+            return Finished {
+                joiner,
+                removed: self.slots.remove(id.0).map(Removed),
+            };
+        }
+        Finished {
+            joiner,
+            removed: None,
+        }
+    }
+
+    /// What became of the task; remembers who asks when it is not finished.
+    pub(crate) fn poll_join(&mut self, id: TaskId, joiner: impl FnOnce() -> Waiter) -> Joined {
+        let slot = self
+            .slots
+            .get_mut(id.0)
+            .expect("a slot stays until its join handle was answered or dropped");
+        if slot.state != TaskState::Finished {
+            slot.joiner = joiner();
+            return Joined::Pending;
+        }
+        let mut slot = self.slots.remove(id.0).expect("it was found just now");
+        match slot.rare.as_mut().and_then(|rare| rare.failure.take()) {
+            Some(failure) => Joined::Failed(failure),
+            None => Joined::Output(
+                slot.work
+                    .take()
+                    .expect("a task without failure has its output"),
+            ),
+        }
+    }
+
+    /// The join handle is gone: from now on nobody asks for the result. Returns what
+    /// has to be dropped by the caller when the task is already finished.
+    pub(crate) fn detach(&mut self, id: TaskId) -> Option<Removed> {
+        let slot = self.slots.get_mut(id.0)?;
+        slot.detached = true;
+        slot.joiner = Waiter::NOBODY;
+        if slot.state != TaskState::Finished {
+            return None;
+        }
+        self.slots.remove(id.0).map(Removed)
+    }
+
+    /// The reason given to `cancel`.
+    pub(crate) fn cancelled(&self, id: TaskId) -> Cancelled {
+        let reason = self
+            .slots
+            .get(id.0)
+            .and_then(|slot| slot.rare.as_ref().and_then(|rare| rare.cancel_reason));
+        Cancelled {
+            reason: reason.unwrap_or(Cancelled::DEFAULT_REASON),
+        }
+    }
+
+    pub(crate) fn is_finished(&self, id: TaskId) -> bool {
+        self.slots
+            .get(id.0)
+            .is_none_or(|slot| slot.state == TaskState::Finished)
+    }
+
+    pub(crate) fn label(&self, id: TaskId) -> Option<TaskLabel> {
+        self.slots.get(id.0).map(Slot::label)
+    }
+
+    pub(crate) fn parent(&self, id: TaskId) -> Option<TaskId> {
+        self.slots.get(id.0).and_then(|slot| slot.parent)
+    }
+
+    pub(crate) fn steps(&self, id: TaskId) -> Option<u32> {
+        self.slots.get(id.0).map(|slot| slot.steps)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Takes any one task out, for the end of the loop.
+    pub(crate) fn remove_any(&mut self) -> Option<Removed> {
+        let key = self.slots.keys().next()?;
+        self.slots.remove(key).map(Removed)
+    }
+
+    /// Takes one task out.
+    pub(crate) fn remove(&mut self, id: TaskId) -> Option<Removed> {
+        self.slots.remove(id.0).map(Removed)
+    }
+}
+
+impl Slot {
+    fn label(&self) -> TaskLabel {
+        TaskLabel {
+            name: self.rare.as_ref().and_then(|rare| rare.name.clone()),
+            place: self.place,
+        }
+    }
+}
+
+/// The end of a task, as [`TaskTable::finish`] reports it.
+pub(crate) struct Finished {
+    pub(crate) joiner: Option<Waiter>,
+    pub(crate) removed: Option<Removed>,
+}
+
+/// A slot that left the table. Dropping it may run user code: never while the table is
+/// borrowed.
+pub(crate) struct Removed(Slot);
+
+impl Removed {
+    /// Why there is no output.
+    pub(crate) fn into_failure(mut self) -> Option<JoinError> {
+        self.0.rare.as_mut()?.failure.take()
+    }
+
+    /// The panic that nobody joined, with the task's label.
+    pub(crate) fn unjoined_panic(&self) -> Option<(TaskLabel, &str)> {
+        match self.0.rare.as_ref()?.failure.as_ref()? {
+            JoinError::Panicked(panic) => Some((self.0.label(), panic.message())),
+            JoinError::Cancelled(_) => None,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Time: sleeping, timeouts, intervals. The clock is the loop's.
+
+mod advance;
+mod interval;
+mod sleep;
+mod timeout;
+
+pub use advance::advance;
+pub use interval::{Interval, MissedTick, interval, interval_at};
+pub use sleep::{Sleep, sleep, sleep_until};
+pub use timeout::{TimedOut, Timeout, timeout, timeout_at};
+
+use crate::runtime::current;
+use std::time::Instant;
+
+/// The time of this turn: read once, the same for everything that runs in the turn.
+///
+/// # Panics
+/// When the thread has no loop.
+#[must_use]
+#[track_caller]
+pub fn now() -> Instant {
+    current().clock.now()
+}
+
+/// The time right now, at the price of reading the clock (some 25 ns). For measuring.
+///
+/// # Panics
+/// When the thread has no loop.
+#[must_use]
+#[track_caller]
+pub fn now_precise() -> Instant {
+    current().clock.now_precise()
+}
