@@ -1,0 +1,100 @@
+//! Accepting connections: one task a loop.
+
+use crate::connection::Connection;
+use crate::loop_state::LoopState;
+use monoloop_runtime::net::{TcpListener, TcpStream};
+use monoloop_runtime::{spawn_named, time};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// How long accepting rests when the process or the system is out of something, unless one of
+/// our connections closes before. Precedent: nginx, `accept_mutex_delay` 500 ms; a fifth of it
+/// serves sooner and costs ten system calls a second.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts until the loop drains. What was in the backlog by then is accepted, too.
+pub(crate) async fn accept_until_draining(
+    mut listener: TcpListener,
+    shared: Rc<LoopState>,
+    connections_max: usize,
+) {
+    let mut at_limit = false;
+    loop {
+        if shared.open_connections() >= connections_max && !shared.draining.get() {
+            if !std::mem::replace(&mut at_limit, true) {
+                tracing::warn!(
+                    connections = connections_max,
+                    "at the limit of connections; new ones wait in the backlog"
+                );
+            }
+            let room = || shared.open_connections() < connections_max || shared.draining.get();
+            shared.connections_changed.wait_until(room).await;
+            continue;
+        }
+        match accept_or_drain(&mut listener, &shared).await {
+            None => return,
+            Some(Ok((stream, peer))) => {
+                at_limit = false;
+                serve(stream, peer, &shared);
+            }
+            Some(Err(error)) if concerns_one_connection(&error) => {
+                tracing::debug!(%error, "a connection was gone before it was accepted");
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, connections = shared.open_connections(), "cannot accept; trying again");
+                rest(&shared).await;
+            }
+        }
+    }
+}
+
+/// `None` when the loop drains and nobody waits to be accepted.
+async fn accept_or_drain(
+    listener: &mut TcpListener,
+    shared: &LoopState,
+) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    let mut draining = pin!(shared.draining_began.wait_until(|| shared.draining.get()));
+    poll_fn(|cx| {
+        if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+            return Poll::Ready(Some(accepted));
+        }
+        draining.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+fn serve(stream: TcpStream, peer: SocketAddr, shared: &Rc<LoopState>) {
+    let place = shared.enter();
+    let key = place.key();
+    let task = spawn_named("connection", async move {
+        let mut connection = Connection::new(stream, peer, place);
+        let end = connection.serve().await;
+        tracing::debug!(%peer, %end, "connection ended");
+    });
+    shared.set_task(key, task.task());
+}
+
+/// Waits a while, or until a connection has closed.
+async fn rest(shared: &LoopState) {
+    let open = shared.open_connections();
+    let fewer = shared
+        .connections_changed
+        .wait_until(|| shared.open_connections() < open || shared.draining.get());
+    // Either will do.
+    let _ = time::timeout(EXHAUSTED_PAUSE, fewer).await;
+}
+
+/// Whether accepting can go on at once. All other errors mean that descriptors or memory ran
+/// out: accepting again would fail again.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | ConnectionRefused | TimedOut
+    )
+}

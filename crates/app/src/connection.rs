@@ -1,0 +1,354 @@
+//! One connection: head, request, response, until it is closed. One task each.
+
+use crate::exchange::{Exchange, Started};
+use crate::loop_state::{LoopState, Place};
+use crate::reply::push_whole_response;
+use crate::{RequestId, Response};
+use http::StatusCode;
+use monoloop_proto::http1::{self, AfterResponse, Event, RecvError, RequestHead};
+use monoloop_runtime::consume_budget;
+use monoloop_runtime::net::{Chunk, TcpStream};
+use monoloop_runtime::time::{self, Sleep};
+use std::convert::Infallible;
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::net::{Shutdown, SocketAddr};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// How long a connection that was refused is still read from, so that the peer gets to see why:
+/// closing with bytes unread makes the kernel send a reset, which overtakes the answer
+/// (RFC 9112 §9.6). Precedent: nginx, `lingering_timeout` 5 s; half of it is plenty on the way to
+/// being rid of somebody.
+const LINGER_MAX: Duration = Duration::from_millis(2500);
+
+/// How long a connection that was accepted just before the server began to drain may take to
+/// come up with its first request: several round trips of a local network.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(50);
+
+/// Bytes that a lingering connection may still send. A peer in the middle of a large upload
+/// sees the answer when it looks, and is cut off when it does not.
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+/// A connection and what it needs. Small, for there are thousands that wait.
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) protocol: http1::Connection,
+    /// The deadline of whatever is waited for. One timer for all phases.
+    pub(crate) deadline: Sleep,
+    pub(crate) place: Place,
+    /// What is still to be written.
+    pub(crate) output: Vec<u8>,
+    pub(crate) peer: SocketAddr,
+    phase: Phase,
+    /// The last request was answered before its body had come.
+    pub(crate) peer_is_sending: bool,
+}
+
+/// What the peer is given time for while nothing of a request is being answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing has come yet.
+    Fresh,
+    /// Between two requests.
+    Idle,
+    /// A head has begun.
+    Head,
+    /// The rest of a body that nobody wants.
+    Discard,
+    /// The server drains, and nothing has come yet.
+    Leaving,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The peer closed between two requests, or the last response said so.
+    Closed,
+    /// The server drains.
+    Drained,
+    /// The peer broke the protocol or a limit.
+    Refused(RecvError),
+    HeadTimeout,
+    IdleTimeout,
+    BodyTimeout,
+    WriteTimeout,
+    /// The connection broke.
+    Broken(ErrorKind),
+    /// A response's body failed halfway.
+    BodyFailed,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Closed => f.write_str("closed"),
+            End::Drained => f.write_str("drained"),
+            End::Refused(error) => write!(f, "refused: {error}"),
+            End::HeadTimeout => f.write_str("head timeout"),
+            End::IdleTimeout => f.write_str("idle timeout"),
+            End::BodyTimeout => f.write_str("body timeout"),
+            End::WriteTimeout => f.write_str("write timeout"),
+            End::Broken(kind) => write!(f, "broken: {kind}"),
+            End::BodyFailed => f.write_str("a response's body failed"),
+        }
+    }
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        End::Broken(error.kind())
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, place: Place) -> Self {
+        let shared = &place.shared;
+        Connection {
+            stream,
+            protocol: http1::Connection::new(shared.protocol_limits.clone()),
+            deadline: time::sleep_until(deadline_in(shared.timeouts.head)),
+            place,
+            output: Vec::new(),
+            peer,
+            phase: Phase::Fresh,
+            peer_is_sending: false,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &LoopState {
+        &self.place.shared
+    }
+
+    /// Serves requests until the connection is over.
+    pub(crate) async fn serve(&mut self) -> End {
+        let Err(end) = self.serve_requests().await;
+        end
+    }
+
+    async fn serve_requests(&mut self) -> Result<Infallible, End> {
+        loop {
+            match self.protocol.next_event() {
+                Ok(Event::Request(head)) => self.answer(head).await?,
+                Ok(Event::NeedData) => {
+                    self.flush().await?;
+                    self.fill().await?;
+                }
+                // The rest of a body that nobody wanted.
+                Ok(Event::Body(_)) => {}
+                Ok(Event::EndOfMessage(_)) => self.start_phase(Phase::Idle),
+                Ok(Event::Closed) => return Err(self.close().await),
+                Ok(Event::Paused) => unreachable!("the response before was completed"),
+                Err(error) => return Err(self.refuse(error).await),
+            }
+        }
+    }
+
+    /// Answers one request. What is answered at once is written when no other request is
+    /// waiting, so that the answers to pipelined requests go out together.
+    async fn answer(&mut self, head: RequestHead) -> Result<(), End> {
+        let mut head = Some(head);
+        let started = poll_fn(|cx| {
+            let head = head.take().expect("this closure is ready at its first poll");
+            Poll::Ready(Exchange::start(self, head, cx))
+        });
+        let after = match started.await {
+            Started::Answered(after) => after,
+            // The memory of what follows is boxed: connections that wait do not pay for it.
+            Started::Waiting(exchange) => Box::pin(exchange.finish(self)).await?,
+            Started::Refused(error) => return Err(self.refuse(error).await),
+        };
+        match after {
+            AfterResponse::KeepAlive => self.start_phase(Phase::Idle),
+            AfterResponse::DiscardBody => self.start_phase(Phase::Discard),
+            AfterResponse::Close => return Err(self.close().await),
+        }
+        if self.output.len() >= self.shared().response_buffer_bytes_max {
+            self.flush().await?;
+        }
+        // A long pipeline lets the other connections have their turn.
+        consume_budget().await;
+        Ok(())
+    }
+
+    /// Waits for bytes and gives them to the protocol.
+    async fn fill(&mut self) -> Result<(), End> {
+        if self.phase == Phase::Idle && self.protocol.buffered() > 0 {
+            self.start_phase(Phase::Head);
+        }
+        match poll_fn(|cx| self.poll_fill(cx)).await {
+            Ok(chunk) if chunk.is_empty() => self.protocol.receive_eof(),
+            Ok(chunk) => self.protocol.receive(&chunk),
+            Err(End::HeadTimeout) if self.protocol.buffered() > 0 => {
+                return Err(self.refuse_late_head().await);
+            }
+            Err(end) => return Err(end),
+        }
+        Ok(())
+    }
+
+    /// What arrived in time is served, however late we are to look at it: the socket is asked
+    /// before the deadline.
+    fn poll_fill(&mut self, cx: &Context<'_>) -> Poll<Result<Chunk, End>> {
+        if let Poll::Ready(received) = self.stream.poll_receive(cx) {
+            return Poll::Ready(received.map_err(End::from));
+        }
+        if self.shared().draining.get() && self.protocol.is_idle() {
+            match self.phase {
+                // Accepted a moment ago; its request may be here already.
+                Phase::Fresh => self.start_phase(Phase::Leaving),
+                Phase::Idle => return Poll::Ready(Err(End::Drained)),
+                Phase::Leaving | Phase::Head | Phase::Discard => {}
+            }
+        }
+        self.deadline.poll_elapsed(cx).map(|()| {
+            Err(match self.phase {
+                Phase::Fresh | Phase::Head => End::HeadTimeout,
+                Phase::Idle => End::IdleTimeout,
+                Phase::Discard => End::BodyTimeout,
+                Phase::Leaving => End::Drained,
+            })
+        })
+    }
+
+    /// Writes all that is there to be written.
+    pub(crate) async fn flush(&mut self) -> Result<(), End> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let mut written = Written::default();
+        poll_fn(|cx| self.poll_flush(cx, &mut written)).await?;
+        if written.was_blocked {
+            // The deadline was the write's; what comes next gets its own again.
+            self.start_phase(self.phase);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn poll_flush(&mut self, cx: &Context<'_>, written: &mut Written) -> Poll<Result<(), End>> {
+        let before = written.bytes;
+        while written.bytes < self.output.len() {
+            match self.stream.poll_write(cx, &self.output[written.bytes..]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(End::Broken(ErrorKind::WriteZero))),
+                Poll::Ready(Ok(count)) => written.bytes += count,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Pending => {
+                    // The time without progress counts from the last byte that went out.
+                    if written.bytes > before || !written.was_blocked {
+                        written.was_blocked = true;
+                        self.deadline.reset(deadline_in(self.shared().timeouts.write));
+                    }
+                    let late = self.deadline.poll_elapsed(cx);
+                    return late.map(|()| Err(End::WriteTimeout));
+                }
+            }
+        }
+        let output = std::mem::take(&mut self.output);
+        self.shared().give_back_output(output);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes what goes out at once; whether the connection is still good.
+    pub(crate) fn flush_now(&mut self, cx: &Context<'_>) -> bool {
+        while !self.output.is_empty() {
+            match self.stream.poll_write(cx, &self.output) {
+                Poll::Ready(Ok(count)) if count > 0 => drop(self.output.drain(..count)),
+                Poll::Ready(_) => return false,
+                Poll::Pending => break,
+            }
+        }
+        true
+    }
+
+    /// Gives the peer time for what comes next.
+    #[inline]
+    fn start_phase(&mut self, phase: Phase) {
+        self.phase = phase;
+        let timeouts = &self.shared().timeouts;
+        let timeout = match phase {
+            Phase::Fresh | Phase::Head => timeouts.head,
+            Phase::Idle => timeouts.idle,
+            Phase::Discard => timeouts.body,
+            Phase::Leaving => Some(FIRST_REQUEST_GRACE),
+        };
+        self.deadline.reset(deadline_in(timeout));
+    }
+
+    /// Answers what the peer did wrong, where there is somebody to answer, and says goodbye.
+    async fn refuse(&mut self, error: RecvError) -> End {
+        if let Some(status) = error.status()
+            && self.protocol.awaits_head()
+        {
+            self.push_refusal(status, &error);
+        }
+        let end = match error {
+            // Not broken by intent: it went away in the middle of a request.
+            RecvError::UnexpectedEof => End::Broken(ErrorKind::UnexpectedEof),
+            error => End::Refused(error),
+        };
+        self.say_goodbye().await.err().unwrap_or(end)
+    }
+
+    async fn refuse_late_head(&mut self) -> End {
+        self.protocol.stop_receiving();
+        self.push_refusal(
+            StatusCode::REQUEST_TIMEOUT,
+            &"the head of the request did not come in time",
+        );
+        self.say_goodbye().await.err().unwrap_or(End::HeadTimeout)
+    }
+
+    fn push_refusal(&mut self, status: StatusCode, reason: &dyn fmt::Display) {
+        let response = Response::text(format!("{reason}\n")).with_status(status);
+        let id = RequestId::make();
+        tracing::debug!(request_id = %id, peer = %self.peer, %status, %reason, "refused");
+        // Whatever it says, the connection closes: nothing more can be understood of it.
+        let _ = push_whole_response(self, response, &id);
+    }
+
+    /// Writes what is left and closes so that the peer gets to see it.
+    async fn say_goodbye(&mut self) -> Result<(), End> {
+        self.flush().await?;
+        self.stream.shutdown(Shutdown::Write)?;
+        self.deadline.reset(deadline_in(Some(LINGER_MAX)));
+        let mut left = LINGER_BYTES_MAX;
+        poll_fn(|cx| {
+            loop {
+                match self.stream.poll_receive(cx) {
+                    Poll::Ready(Ok(chunk)) if !chunk.is_empty() && chunk.len() < left => {
+                        left -= chunk.len();
+                    }
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return self.deadline.poll_elapsed(cx),
+                }
+            }
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Writes what is left and closes. A peer that is still sending is not reset.
+    async fn close(&mut self) -> End {
+        let flushed = match self.peer_is_sending {
+            false => self.flush().await,
+            true => self.say_goodbye().await,
+        };
+        flushed.err().unwrap_or(End::Closed)
+    }
+}
+
+/// How far a flush has come.
+#[derive(Default)]
+struct Written {
+    bytes: usize,
+    was_blocked: bool,
+}
+
+/// When something that may take so long has to be done.
+#[inline]
+pub(crate) fn deadline_in(timeout: Option<Duration>) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
+    time::now() + timeout.unwrap_or(NEVER)
+}

@@ -1,0 +1,91 @@
+//! Responses on their way into a connection's output.
+
+use crate::connection::Connection;
+use crate::response::ResponseBody;
+use crate::{RequestId, Response};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, StatusCode};
+use monoloop_proto::http1::{AfterResponse, ResponseLength, SendError};
+use monoloop_runtime::time;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Encodes the head of a response.
+#[inline]
+pub(crate) fn push_head(
+    connection: &mut Connection,
+    response: &Response,
+    length: ResponseLength,
+    id: &RequestId,
+) -> Result<(), SendError> {
+    let shared = connection.place.shared.clone();
+    if shared.draining.get() || response.wants_close() {
+        connection.protocol.close_after_response();
+    }
+    if connection.output.capacity() == 0 {
+        connection.output = shared.take_output();
+    }
+    let mut fields =
+        connection
+            .protocol
+            .send_head(response.status, length, &mut connection.output)?;
+    fields.encoded(shared.standard_fields.borrow_mut().at(time::now()));
+    if let Some(content_type) = &response.content_type {
+        fields.field(&CONTENT_TYPE, content_type)?;
+    }
+    id.with_bytes(|text| fields.field_bytes(&X_REQUEST_ID, text))?;
+    for (name, value) in &response.headers {
+        if *name == CONNECTION {
+            continue;
+        }
+        if let Err(error) = fields.field(name, value) {
+            report_field(name, value, error);
+        }
+    }
+    Ok(())
+}
+
+/// Encodes a response that is all there.
+///
+/// # Panics
+/// When the response has a streamed body.
+#[inline]
+pub(crate) fn push_whole_response(
+    connection: &mut Connection,
+    response: Response,
+    id: &RequestId,
+) -> AfterResponse {
+    let ResponseBody::Bytes(body) = &response.body else {
+        unreachable!("a streamed body is sent piece by piece")
+    };
+    let length = ResponseLength::Sized(body.len() as u64);
+    if let Err(error) = push_head(connection, &response, length, id) {
+        return push_fault(connection, error, id);
+    }
+    let (protocol, output) = (&mut connection.protocol, &mut connection.output);
+    protocol
+        .send_body(body, output)
+        .and_then(|()| protocol.send_end(output))
+        .expect("the length announced is that of the body")
+}
+
+/// A response that cannot be sent, such as one with status 101, is a fault of the handler's.
+#[cold]
+pub(crate) fn push_fault(
+    connection: &mut Connection,
+    error: SendError,
+    id: &RequestId,
+) -> AfterResponse {
+    tracing::error!(%error, "a handler's response cannot be sent");
+    assert!(
+        connection.protocol.awaits_head(),
+        "a response that was refused has sent nothing"
+    );
+    let response = Response::new(StatusCode::INTERNAL_SERVER_ERROR);
+    push_whole_response(connection, response, id)
+}
+
+#[cold]
+fn report_field(name: &HeaderName, value: &HeaderValue, error: SendError) {
+    tracing::error!(%name, ?value, %error, "a header field of a response was left out");
+}

@@ -1,0 +1,171 @@
+//! What a handler gets.
+
+use crate::router::RouteParams;
+use crate::{Body, BodyError, RequestId};
+use bytes::Bytes;
+use http::{Extensions, HeaderMap, Method};
+use monoloop_proto::http1::RequestHead;
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// A request: its head, and its body, which may still be on its way.
+pub struct Request {
+    head: RequestHead,
+    body: Body,
+    id: RequestId,
+    peer: SocketAddr,
+    received_at: Instant,
+    params: RouteParams,
+    extensions: Extensions,
+}
+
+impl Request {
+    pub(crate) fn new(
+        head: RequestHead,
+        body: Body,
+        id: RequestId,
+        peer: SocketAddr,
+        received_at: Instant,
+    ) -> Self {
+        Request {
+            head,
+            body,
+            id,
+            peer,
+            received_at,
+            params: RouteParams::default(),
+            extensions: Extensions::new(),
+        }
+    }
+
+    pub(crate) fn set_params(&mut self, params: RouteParams) {
+        self.params = params;
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        self.head.method()
+    }
+
+    /// The path, percent-encoded as it was sent, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.head.path()
+    }
+
+    /// What follows the first `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.head.query()
+    }
+
+    /// The first value of this name in the query, decoded as a form is
+    /// (`application/x-www-form-urlencoded`).
+    #[must_use]
+    pub fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
+        form_urlencoded::parse(self.query()?.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The part of the path that stands for `{name}` in the route, percent-decoded. Bytes that
+    /// are no UTF-8 come out as U+FFFD.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<Cow<'_, str>> {
+        let range = self.params.range(name)?;
+        Some(percent_decode_str(&self.path()[range]).decode_utf8_lossy())
+    }
+
+    /// The first field of this name, whatever its case; `None` too when it is not visible ASCII
+    /// (see [`header_bytes`](Request::header_bytes)).
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let value = self.header_bytes(name)?;
+        let visible = value.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
+        std::str::from_utf8(value).ok().filter(|_| visible)
+    }
+
+    /// The first field of this name, whatever its case.
+    #[must_use]
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.head.header(name)
+    }
+
+    /// All fields as a map, built at each call.
+    #[must_use]
+    pub fn headers(&self) -> HeaderMap {
+        self.head.header_map()
+    }
+
+    /// The head as the protocol has it.
+    #[must_use]
+    pub fn head(&self) -> &RequestHead {
+        &self.head
+    }
+
+    /// The request's id, also in [`REQUEST_ID`](crate::REQUEST_ID).
+    #[must_use]
+    pub fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// The address of the other end of the connection.
+    #[must_use]
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The turn in which the head was complete.
+    #[must_use]
+    pub fn received_at(&self) -> Instant {
+        self.received_at
+    }
+
+    /// What middleware has left for the handler.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// Lets middleware leave something for the handler.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
+    }
+
+    /// The body, to be read piece by piece.
+    pub fn body(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
+    /// The body without the head.
+    #[must_use]
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    /// All of the body in one piece.
+    ///
+    /// # Errors
+    /// See [`BodyError`]; a handler may return it as its response.
+    ///
+    /// # Cancel safety
+    /// The pieces read so far are lost.
+    pub async fn into_bytes(self) -> Result<Bytes, BodyError> {
+        self.body.bytes().await
+    }
+}
+
+/// Method and path; fields hold secrets.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("id", &self.id)
+            .field("method", self.method())
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,118 @@
+//! The id that a request has before anything else happens.
+
+use bytes::Bytes;
+use monoloop_runtime::context_var;
+use std::cell::Cell;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+context_var! {
+    /// The id of the request that the running task works for: set for the handler and for
+    /// every task, callback and blocking job that it starts.
+    pub static REQUEST_ID: RequestId;
+}
+
+/// Longest id that is taken from a peer, in bytes; a longer one is replaced. Precedent:
+/// 64 is twice a trace id, 128 leaves room for those who chain theirs.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// Names one request in logs, in the response and in what it causes elsewhere.
+///
+/// Taken from the peer's `X-Request-Id` when that is well-formed, else made: 32 hexadecimal
+/// digits, of which the first half is random for each loop and the second counts.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RequestId(Repr);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Repr {
+    Made { loop_seed: u64, number: u64 },
+    Taken(Bytes),
+}
+
+const MADE_BYTES: usize = 32;
+
+thread_local! {
+    static NEXT: Cell<(u64, u64)> = Cell::new((RandomState::new().build_hasher().finish(), 0));
+}
+
+impl RequestId {
+    /// A new id, unlike any other.
+    #[must_use]
+    pub fn make() -> Self {
+        let (loop_seed, number) = NEXT.get();
+        NEXT.set((loop_seed, number + 1));
+        RequestId(Repr::Made { loop_seed, number })
+    }
+
+    /// The id that a peer gave: 1 to [`REQUEST_ID_BYTES_MAX`] letters, digits and `-._~+/=:@`.
+    /// `None` when it is anything else, for it will stand in logs and headers.
+    #[must_use]
+    pub fn take(value: &[u8]) -> Option<Self> {
+        let fits = !value.is_empty() && value.len() <= REQUEST_ID_BYTES_MAX;
+        let well_formed = fits && value.iter().all(|byte| is_id_byte(*byte));
+        well_formed.then(|| RequestId(Repr::Taken(Bytes::copy_from_slice(value))))
+    }
+
+    /// Hands the id over as text without an allocation.
+    pub(crate) fn with_bytes<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
+        match &self.0 {
+            Repr::Made { loop_seed, number } => {
+                let mut text = [0; MADE_BYTES];
+                write_hex(*loop_seed, &mut text[..16]);
+                write_hex(*number, &mut text[16..]);
+                f(&text)
+            }
+            Repr::Taken(text) => f(text),
+        }
+    }
+}
+
+fn is_id_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=:@".contains(&byte)
+}
+
+fn write_hex(mut number: u64, out: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for place in out.iter_mut().rev() {
+        *place = DIGITS[(number & 15) as usize];
+        number >>= 4;
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with_bytes(|text| {
+            f.pad(std::str::from_utf8(text).expect("an id is ASCII, which take() has checked"))
+        })
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_are_made_differ_and_have_32_digits() {
+        let (one, two) = (RequestId::make(), RequestId::make());
+        assert_ne!(one, two);
+        assert_eq!(one.to_string().len(), 32);
+        assert!(one.to_string().bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let elsewhere = std::thread::spawn(|| RequestId::make().to_string()).join();
+        assert_ne!(elsewhere.unwrap()[..16], one.to_string()[..16]);
+    }
+
+    #[test]
+    fn only_a_well_formed_id_is_taken_from_a_peer() {
+        assert_eq!(RequestId::take(b"a-1.B_2~").unwrap().to_string(), "a-1.B_2~");
+        for bad in [&b""[..], b"a b", b"a\"b", b"a\nb", b"\xff", &[b'a'; 129]] {
+            assert_eq!(RequestId::take(bad), None, "{bad:?}");
+        }
+        assert!(RequestId::take(&[b'a'; 128]).is_some());
+    }
+}

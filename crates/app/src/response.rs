@@ -1,0 +1,265 @@
+//! What a handler answers.
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{StatusCode, header};
+use pin_project_lite::pin_project;
+use serde::Serialize;
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Why a streamed body could not go on.
+pub type BoxError = Box<dyn Error>;
+
+pub(crate) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>>>>;
+
+/// A response: status, header fields, body.
+///
+/// `Content-Length`, `Transfer-Encoding`, `Date`, `Server` and `X-Request-Id` are added by the
+/// server; `Connection: close` set here closes the connection after the response.
+pub struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: Option<HeaderValue>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: ResponseBody,
+}
+
+pub(crate) enum ResponseBody {
+    Bytes(Bytes),
+    Stream(BodyStream),
+}
+
+impl Response {
+    /// A response without a body.
+    #[must_use]
+    pub fn new(status: StatusCode) -> Self {
+        Response {
+            status,
+            content_type: None,
+            headers: Vec::new(),
+            body: ResponseBody::Bytes(Bytes::new()),
+        }
+    }
+
+    /// `text/plain`, in UTF-8.
+    #[must_use]
+    pub fn text(text: impl Into<Bytes>) -> Self {
+        Response::typed("text/plain; charset=utf-8", text.into())
+    }
+
+    /// `text/html`, in UTF-8.
+    #[must_use]
+    pub fn html(html: impl Into<Bytes>) -> Self {
+        Response::typed("text/html; charset=utf-8", html.into())
+    }
+
+    /// `application/octet-stream`.
+    #[must_use]
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Response::typed("application/octet-stream", bytes.into())
+    }
+
+    /// `application/json`. A value that cannot be written as JSON is a 500 and an error in the log.
+    #[must_use]
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(json) => Response::typed("application/json", json.into()),
+            Err(error) => {
+                tracing::error!(%error, "a response could not be written as JSON");
+                Response::new(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        }
+    }
+
+    /// A body that is made while it is sent. The stream is polled only while the peer reads.
+    /// When it fails the connection is closed, so that the peer sees that something is missing.
+    #[must_use]
+    pub fn stream<S, E>(stream: S) -> Self
+    where
+        S: Stream<Item = Result<Bytes, E>> + 'static,
+        E: Into<BoxError>,
+    {
+        Response {
+            body: ResponseBody::Stream(Box::pin(BoxErrors { stream })),
+            ..Response::new(StatusCode::OK)
+        }
+    }
+
+    fn typed(content_type: &'static str, body: Bytes) -> Self {
+        Response {
+            content_type: Some(HeaderValue::from_static(content_type)),
+            body: ResponseBody::Bytes(body),
+            ..Response::new(StatusCode::OK)
+        }
+    }
+
+    /// Sets the status.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Adds a header field; `Content-Type` is replaced.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.add_header(name, value);
+        self
+    }
+
+    /// Adds a header field; `Content-Type` is replaced. For middleware.
+    pub fn add_header(&mut self, name: HeaderName, value: HeaderValue) {
+        if name == CONTENT_TYPE {
+            self.content_type = Some(value);
+        } else {
+            self.headers.push((name, value));
+        }
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The first field of this name.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        if *name == CONTENT_TYPE {
+            return self.content_type.as_ref();
+        }
+        let found = self.headers.iter().find(|(field, _)| field == name);
+        found.map(|(_, value)| value)
+    }
+
+    /// Whether the handler asked for the connection to be closed.
+    pub(crate) fn wants_close(&self) -> bool {
+        self.headers.iter().any(|(name, value)| {
+            *name == header::CONNECTION && value.as_bytes().eq_ignore_ascii_case(b"close")
+        })
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a handler may return.
+pub trait IntoResponse {
+    /// The response it stands for.
+    fn into_response(self) -> Response;
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl IntoResponse for &'static str {
+    fn into_response(self) -> Response {
+        Response::text(self)
+    }
+}
+
+impl IntoResponse for String {
+    fn into_response(self) -> Response {
+        Response::text(self)
+    }
+}
+
+impl IntoResponse for Bytes {
+    fn into_response(self) -> Response {
+        Response::bytes(self)
+    }
+}
+
+impl IntoResponse for Vec<u8> {
+    fn into_response(self) -> Response {
+        Response::bytes(self)
+    }
+}
+
+/// 200 without a body.
+impl IntoResponse for () {
+    fn into_response(self) -> Response {
+        Response::new(StatusCode::OK)
+    }
+}
+
+/// The status, and its name as the body where one may stand.
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Response {
+        let bodyless = self.is_success() || self.is_redirection();
+        match self.canonical_reason().filter(|_| !bodyless) {
+            Some(reason) => Response::text(format!("{reason}\n")).with_status(self),
+            None => Response::new(self),
+        }
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    fn into_response(self) -> Response {
+        self.1.into_response().with_status(self.0)
+    }
+}
+
+impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+    fn into_response(self) -> Response {
+        match self {
+            Ok(value) => value.into_response(),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
+/// 404 for `None`.
+impl<T: IntoResponse> IntoResponse for Option<T> {
+    fn into_response(self) -> Response {
+        match self {
+            Some(value) => value.into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+}
+
+/// A value to be answered as JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(
+    /// The value.
+    pub T,
+);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        Response::json(&self.0)
+    }
+}
+
+pin_project! {
+    /// Makes one type of a stream's errors.
+    struct BoxErrors<S> {
+        #[pin]
+        stream: S,
+    }
+}
+
+impl<S, E> Stream for BoxErrors<S>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: Into<BoxError>,
+{
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.project().stream.poll_next(cx);
+        polled.map(|item| item.map(|item| item.map_err(Into::into)))
+    }
+}

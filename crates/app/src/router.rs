@@ -1,0 +1,342 @@
+//! Which handler answers which request.
+
+use crate::handler::{BoxFuture, Handler, Middleware, Next};
+use crate::{IntoResponse, Request, Response};
+use http::header::ALLOW;
+use http::{HeaderValue, Method, StatusCode};
+use std::fmt;
+use std::ops::Range;
+use std::rc::Rc;
+
+/// Handlers by path and method, and the middleware around them. Made once on each loop, so
+/// handlers may share `Rc`s.
+///
+/// A path may hold parameters: `/users/{id}` matches one segment, `/files/{*path}` the rest.
+/// What is written out comes before what is a parameter.
+///
+/// - A path that no route matches is a 404, one without the method a 405 with `Allow`.
+/// - A HEAD is answered by the handler for GET, without the body.
+/// - OPTIONS is answered with `Allow` unless there is a handler for it.
+///
+/// ```
+/// use monoloop::{Request, Router};
+///
+/// async fn user(request: Request) -> String {
+///     format!("user {}\n", request.param("id").unwrap_or_default())
+/// }
+///
+/// let router = Router::new()
+///     .get("/", |_| async { "hello\n" })
+///     .get("/users/{id}", user);
+/// assert!(router.check().is_ok());
+/// ```
+#[derive(Default)]
+pub struct Router {
+    paths: matchit::Router<usize>,
+    routes: Vec<Route>,
+    fallback: Option<Rc<dyn Handler>>,
+    middleware: Vec<Box<dyn Middleware>>,
+    error: Option<RouteError>,
+}
+
+struct Route {
+    path: String,
+    methods: Vec<(Method, Rc<dyn Handler>)>,
+    param_names: Rc<[String]>,
+}
+
+/// A route that cannot be: a mistake in the program, found before the server starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteError {
+    path: String,
+    reason: String,
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "route \"{}\": {}", self.path, self.reason)
+    }
+}
+
+impl std::error::Error for RouteError {}
+
+impl Router {
+    /// A router that answers 404 to everything.
+    #[must_use]
+    pub fn new() -> Self {
+        Router::default()
+    }
+
+    /// Adds a handler for one method at a path.
+    #[must_use]
+    pub fn route(mut self, method: Method, path: &str, handler: impl Handler) -> Self {
+        if let Err(reason) = self.try_route(method, path, Rc::new(handler)) {
+            // The first mistake is told; the others may follow from it.
+            self.error.get_or_insert(RouteError {
+                path: path.into(),
+                reason,
+            });
+        }
+        self
+    }
+
+    /// Adds a handler for GET, and so for HEAD.
+    #[must_use]
+    pub fn get(self, path: &str, handler: impl Handler) -> Self {
+        self.route(Method::GET, path, handler)
+    }
+
+    /// Adds a handler for POST.
+    #[must_use]
+    pub fn post(self, path: &str, handler: impl Handler) -> Self {
+        self.route(Method::POST, path, handler)
+    }
+
+    /// Adds a handler for PUT.
+    #[must_use]
+    pub fn put(self, path: &str, handler: impl Handler) -> Self {
+        self.route(Method::PUT, path, handler)
+    }
+
+    /// Adds a handler for PATCH.
+    #[must_use]
+    pub fn patch(self, path: &str, handler: impl Handler) -> Self {
+        self.route(Method::PATCH, path, handler)
+    }
+
+    /// Adds a handler for DELETE.
+    #[must_use]
+    pub fn delete(self, path: &str, handler: impl Handler) -> Self {
+        self.route(Method::DELETE, path, handler)
+    }
+
+    /// Answers what no route matches, instead of a 404.
+    #[must_use]
+    pub fn fallback(mut self, handler: impl Handler) -> Self {
+        self.fallback = Some(Rc::new(handler));
+        self
+    }
+
+    /// Adds a middleware around all handlers and the answers 404 and 405. The first one added is
+    /// the outermost.
+    #[must_use]
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(Box::new(middleware));
+        self
+    }
+
+    /// Whether all routes can be. The server asks before it starts.
+    ///
+    /// # Errors
+    /// The first route that cannot: malformed, given twice, or in conflict with another.
+    pub fn check(&self) -> Result<(), RouteError> {
+        self.error.clone().map_or(Ok(()), Err)
+    }
+
+    fn try_route(
+        &mut self,
+        method: Method,
+        path: &str,
+        handler: Rc<dyn Handler>,
+    ) -> Result<(), String> {
+        if !path.starts_with('/') {
+            return Err("a path begins with /".into());
+        }
+        let known = self.routes.iter_mut().find(|route| route.path == path);
+        if let Some(route) = known {
+            if route.methods.iter().any(|(known, _)| *known == method) {
+                return Err(format!("{method} has a handler already"));
+            }
+            route.methods.push((method, handler));
+            return Ok(());
+        }
+        self.paths
+            .insert(path, self.routes.len())
+            .map_err(|error| error.to_string())?;
+        self.routes.push(Route {
+            path: path.into(),
+            methods: vec![(method, handler)],
+            param_names: param_names(path),
+        });
+        Ok(())
+    }
+}
+
+/// The names of the parameters, in the order of the path. Two braces are one written out.
+fn param_names(path: &str) -> Rc<[String]> {
+    let plain = path.replace("{{", "").replace("}}", "");
+    plain
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next())
+        .map(|name| name.trim_start_matches('*').to_owned())
+        .collect()
+}
+
+/// Where the parameters of a route are in the request's path.
+#[derive(Default)]
+pub(crate) struct RouteParams {
+    names: Option<Rc<[String]>>,
+    ranges: Vec<Range<u32>>,
+}
+
+impl RouteParams {
+    pub(crate) fn range(&self, name: &str) -> Option<Range<usize>> {
+        let position = self.names.as_ref()?.iter().position(|known| known == name)?;
+        let range = self.ranges.get(position)?;
+        Some(range.start as usize..range.end as usize)
+    }
+}
+
+/// A router that no longer changes.
+pub(crate) struct App {
+    paths: matchit::Router<usize>,
+    routes: Vec<Route>,
+    fallback: Option<Rc<dyn Handler>>,
+    middleware: Rc<[Box<dyn Middleware>]>,
+}
+
+enum Found {
+    Handler(Rc<dyn Handler>),
+    MethodNotAllowed { allow: String },
+    Options { allow: String },
+    NotFound,
+}
+
+impl App {
+    pub(crate) fn new(router: Router) -> Self {
+        App {
+            paths: router.paths,
+            routes: router.routes,
+            fallback: router.fallback,
+            middleware: router.middleware.into(),
+        }
+    }
+
+    /// Starts to answer a request. Runs user code.
+    pub(crate) fn call(&self, mut request: Request) -> BoxFuture<Response> {
+        let handler: Rc<dyn Handler> = match self.find(&mut request) {
+            Found::Handler(handler) => handler,
+            Found::MethodNotAllowed { allow } => {
+                Rc::new(answer(StatusCode::METHOD_NOT_ALLOWED, Some(allow)))
+            }
+            Found::Options { allow } => Rc::new(answer(StatusCode::NO_CONTENT, Some(allow))),
+            Found::NotFound => Rc::new(answer(StatusCode::NOT_FOUND, None)),
+        };
+        if self.middleware.is_empty() {
+            return handler.call(request);
+        }
+        Next::new(self.middleware.clone(), handler).call(request)
+    }
+
+    fn find(&self, request: &mut Request) -> Found {
+        // `OPTIONS *` is about the server as a whole (RFC 9110 §9.3.7).
+        if request.path() == "*" {
+            return Found::Options {
+                allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into(),
+            };
+        }
+        let path = request.path();
+        let Ok(found) = self.paths.at(path) else {
+            return match &self.fallback {
+                Some(fallback) => Found::Handler(fallback.clone()),
+                None => Found::NotFound,
+            };
+        };
+        let route = &self.routes[*found.value];
+        let Some(handler) = route.handler(request.method()) else {
+            let allow = route.allow();
+            return match *request.method() {
+                Method::OPTIONS => Found::Options { allow },
+                _ => Found::MethodNotAllowed { allow },
+            };
+        };
+        if !route.param_names.is_empty() {
+            let start = path.as_ptr() as usize;
+            let ranges = found.params.iter().map(|(_, value)| {
+                // A value is a part of the path.
+                let from = (value.as_ptr() as usize - start) as u32;
+                from..from + value.len() as u32
+            });
+            let params = RouteParams {
+                names: Some(route.param_names.clone()),
+                ranges: ranges.collect(),
+            };
+            request.set_params(params);
+        }
+        Found::Handler(handler)
+    }
+}
+
+impl Route {
+    fn handler(&self, method: &Method) -> Option<Rc<dyn Handler>> {
+        let of = |wanted: &Method| {
+            let found = self.methods.iter().find(|(known, _)| known == wanted);
+            found.map(|(_, handler)| handler.clone())
+        };
+        of(method).or_else(|| (method == Method::HEAD).then(|| of(&Method::GET)).flatten())
+    }
+
+    fn allow(&self) -> String {
+        let mut names: Vec<&str> = self.methods.iter().map(|(method, _)| method.as_str()).collect();
+        if names.contains(&"GET") && !names.contains(&"HEAD") {
+            names.push("HEAD");
+        }
+        if !names.contains(&"OPTIONS") {
+            names.push("OPTIONS");
+        }
+        names.join(", ")
+    }
+}
+
+/// A handler that always answers the same.
+fn answer(status: StatusCode, allow: Option<String>) -> impl Handler {
+    let allow = allow.map(|allow| {
+        HeaderValue::from_str(&allow).expect("methods are tokens, which a header can hold")
+    });
+    move |_request: Request| {
+        let mut response = status.into_response();
+        if let Some(allow) = &allow {
+            response.add_header(ALLOW, allow.clone());
+        }
+        std::future::ready(response)
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = self.routes.iter().map(|route| &route.path);
+        f.debug_list().entries(paths).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn hello(_: Request) -> &'static str {
+        "hello"
+    }
+
+    #[test]
+    fn a_route_that_cannot_be_is_named() {
+        let error = |router: Router| router.check().unwrap_err().to_string();
+        assert_eq!(
+            error(Router::new().get("users", hello)),
+            "route \"users\": a path begins with /"
+        );
+        assert_eq!(
+            error(Router::new().get("/", hello).get("/", hello)),
+            "route \"/\": GET has a handler already"
+        );
+        assert!(error(Router::new().get("/{a}", hello).get("/{b}", hello)).contains("/{b}"));
+    }
+
+    #[test]
+    fn parameters_are_named_in_the_order_of_the_path() {
+        let names = |path| param_names(path).to_vec();
+        assert_eq!(names("/a/{id}/b/{*rest}"), ["id", "rest"]);
+        assert_eq!(names("/{{no}}/{yes}"), ["yes"]);
+        assert!(names("/plain").is_empty());
+    }
+}

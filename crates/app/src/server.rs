@@ -1,0 +1,405 @@
+//! A server: where it listens, on how many loops, and how it ends.
+
+use crate::accept::accept_until_draining;
+use crate::config::{Config, HealthConfig};
+use crate::drain::{DrainReport, drain_when_asked};
+use crate::error::ServerError;
+use crate::loop_state::LoopState;
+use crate::router::{App, Router};
+use crate::shutdown::Shutdown;
+use crate::timeouts::Timeouts;
+use monoloop_proto::http1::Limits;
+use monoloop_runtime::net::{ListenOptions, TcpListener};
+use monoloop_runtime::{JoinHandle, Runtime, signal, spawn_named};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+/// A server that is about to start.
+///
+/// ```no_run
+/// use monoloop::{Router, Server};
+///
+/// Server::bind("127.0.0.1:8080")?
+///     .run(|| Router::new().get("/", |_| async { "hello\n" }))?;
+/// # Ok::<(), monoloop::ServerError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Server {
+    address: SocketAddr,
+    threads: usize,
+    settings: Settings,
+    runtime: monoloop_runtime::Config,
+}
+
+/// What each loop of a server is told.
+#[derive(Debug, Clone)]
+struct Settings {
+    connections_max: usize,
+    response_buffer_bytes_max: usize,
+    limits: Limits,
+    timeouts: Timeouts,
+    health: HealthConfig,
+    drain_delay: Duration,
+    drain_timeout: Duration,
+}
+
+impl Server {
+    /// A server for `address`, such as `"127.0.0.1:8080"`, with the defaults of
+    /// [`Config`]. Port 0 lets the kernel choose. Sockets are opened when it starts.
+    ///
+    /// # Errors
+    /// When `address` is none, or its host has no address.
+    pub fn bind(address: impl ToSocketAddrs) -> Result<Server, ServerError> {
+        let mut addresses = address.to_socket_addrs().map_err(ServerError::Address)?;
+        let address = addresses.next().ok_or(ServerError::NoAddress)?;
+        Ok(Server::from_config(&Config {
+            listen: address,
+            ..Config::default()
+        }))
+    }
+
+    /// A server as an operator has configured it.
+    #[must_use]
+    pub fn from_config(config: &Config) -> Server {
+        let (limits, timeouts) = (&config.limits, &config.timeouts);
+        let mut runtime = monoloop_runtime::Config::default();
+        runtime.blocking_queue_max = config.runtime.blocking_queue_max;
+        if let Some(threads) = config.runtime.blocking_threads_max {
+            runtime.blocking_threads_max = threads;
+        }
+        Server {
+            address: config.listen,
+            threads: config.threads.into(),
+            settings: Settings {
+                connections_max: limits.connections_max as usize,
+                response_buffer_bytes_max: limits.response_buffer_bytes_max as usize,
+                limits: Limits {
+                    target_bytes_max: limits.target_bytes_max,
+                    head_bytes_max: limits.head_bytes_max,
+                    header_count_max: limits.header_count_max,
+                    body_bytes_max: limits.body_bytes_max,
+                    ..Limits::default()
+                },
+                timeouts: Timeouts {
+                    head: timeouts.head,
+                    idle: timeouts.idle,
+                    body: timeouts.body,
+                    handler: timeouts.handler,
+                    write: timeouts.write,
+                },
+                health: config.health.clone(),
+                drain_delay: config.drain.delay,
+                drain_timeout: config.drain.timeout,
+            },
+            runtime,
+        }
+    }
+
+    /// Runs so many loops, each on a thread of its own with its own app and its own socket on
+    /// the same port (SO_REUSEPORT). Default 1.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Connections that one loop holds at most; more wait in the kernel's backlog.
+    #[must_use]
+    pub fn connections_max(mut self, connections: usize) -> Self {
+        self.settings.connections_max = connections.max(1);
+        self
+    }
+
+    /// How long peers and handlers may take.
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.settings.timeouts = timeouts;
+        self
+    }
+
+    /// The bounds of the protocol.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// How long requests may still run once the server drains.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.drain_timeout = timeout;
+        self
+    }
+
+    /// Serves until SIGTERM or SIGINT, drains and returns. A second signal ends it at once.
+    ///
+    /// `app` makes the router, once on each loop.
+    ///
+    /// # Errors
+    /// When a route is malformed, the address cannot be listened at, or a thread or loop cannot
+    /// be made.
+    pub fn run<F>(self, app: F) -> Result<(), ServerError>
+    where
+        F: Fn() -> Router + Send + Sync + 'static,
+    {
+        let app = Arc::new(app);
+        let shutdown = Shutdown::new();
+        let mut runtime = self.make_runtime()?;
+        // The first loop is this thread's, so that one thread is all there is.
+        let first = runtime.block_on(async { self.listen(&*app, &shutdown) })?;
+        let others = self.start_loops(first.local_addr(), self.threads - 1, &app, &shutdown)?;
+        announce(&self, first.local_addr());
+
+        runtime.block_on(async {
+            drop(spawn_named("signals", drain_at_signal(shutdown)));
+            report(&first.wait().await);
+        });
+        for other in others {
+            report(&join(other));
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Serves on threads of its own until the handle is told to end.
+    ///
+    /// # Errors
+    /// As for [`run`](Server::run).
+    pub fn start<F>(self, app: F) -> Result<Running, ServerError>
+    where
+        F: Fn() -> Router + Send + Sync + 'static,
+    {
+        let app = Arc::new(app);
+        let shutdown = Shutdown::new();
+        let first = self.start_loop(self.address, self.threads > 1, &app, &shutdown)?;
+        let local_addr = first.0;
+        let mut loops = vec![first.1];
+        loops.extend(self.start_loops(local_addr, self.threads - 1, &app, &shutdown)?);
+        announce(&self, local_addr);
+        Ok(Running {
+            local_addr,
+            shutdown,
+            loops,
+        })
+    }
+
+    /// Serves on the loop of this thread, beside whatever else runs there, until `shutdown` is
+    /// told to drain.
+    ///
+    /// # Errors
+    /// When a route is malformed or the address cannot be listened at.
+    ///
+    /// # Panics
+    /// When the thread has no loop.
+    pub fn spawn(&self, app: impl Fn() -> Router, shutdown: &Shutdown) -> Result<Serving, ServerError> {
+        self.listen(&app, shutdown)
+    }
+
+    fn listen(&self, app: &dyn Fn() -> Router, shutdown: &Shutdown) -> Result<Serving, ServerError> {
+        self.listen_at(self.address, self.threads > 1, app, shutdown)
+    }
+
+    fn listen_at(
+        &self,
+        address: SocketAddr,
+        share_port: bool,
+        app: &dyn Fn() -> Router,
+        shutdown: &Shutdown,
+    ) -> Result<Serving, ServerError> {
+        let router = app();
+        router.check()?;
+        let options = ListenOptions::default().reuse_port(share_port);
+        let listening = TcpListener::bind_with(address, &options);
+        let cannot_listen = |error| ServerError::Listen { address, error };
+        let listener = listening.map_err(cannot_listen)?;
+        let local_addr = listener.local_addr().map_err(cannot_listen)?;
+
+        let settings = self.settings.clone();
+        let shared = LoopState::new(
+            App::new(router),
+            settings.timeouts,
+            settings.limits,
+            settings.response_buffer_bytes_max,
+            settings.health,
+        );
+        let accepting = accept_until_draining(listener, shared.clone(), settings.connections_max);
+        drop(spawn_named("accept", accepting));
+        let shutdown = shutdown.clone();
+        let draining = spawn_named("drain", async move {
+            drain_when_asked(
+                &shared,
+                &shutdown,
+                settings.drain_delay,
+                settings.drain_timeout,
+            )
+            .await
+        });
+        Ok(Serving {
+            local_addr,
+            draining,
+        })
+    }
+
+    fn start_loops<F>(
+        &self,
+        address: SocketAddr,
+        count: usize,
+        app: &Arc<F>,
+        shutdown: &Shutdown,
+    ) -> Result<Vec<thread::JoinHandle<DrainReport>>, ServerError>
+    where
+        F: Fn() -> Router + Send + Sync + 'static,
+    {
+        let mut loops = Vec::with_capacity(count);
+        for _ in 0..count {
+            match self.start_loop(address, true, app, shutdown) {
+                Ok((_, thread)) => loops.push(thread),
+                Err(error) => {
+                    shutdown.force();
+                    for thread in loops {
+                        join(thread);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(loops)
+    }
+
+    /// Starts a loop in a thread of its own, and waits until it listens.
+    fn start_loop<F>(
+        &self,
+        address: SocketAddr,
+        share_port: bool,
+        app: &Arc<F>,
+        shutdown: &Shutdown,
+    ) -> Result<(SocketAddr, thread::JoinHandle<DrainReport>), ServerError>
+    where
+        F: Fn() -> Router + Send + Sync + 'static,
+    {
+        let (server, app, shutdown) = (self.clone(), app.clone(), shutdown.clone());
+        let (started, listens) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name("monoloop".into()).spawn(move || {
+            let listening = server.make_runtime().and_then(|mut runtime| {
+                let serving = runtime.block_on(async {
+                    server.listen_at(address, share_port, &*app, &shutdown)
+                });
+                Ok((serving?, runtime))
+            });
+            match listening {
+                Ok((serving, mut runtime)) => {
+                    let told = started.send(Ok(serving.local_addr()));
+                    debug_assert!(told.is_ok(), "the starting thread waits for this");
+                    runtime.block_on(serving.wait())
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                    DrainReport::default()
+                }
+            }
+        });
+        let thread = thread.map_err(ServerError::Thread)?;
+        let listens = listens.recv().unwrap_or(Err(ServerError::LoopDied));
+        Ok((listens?, thread))
+    }
+
+    fn make_runtime(&self) -> Result<Runtime, ServerError> {
+        raise_descriptor_limit();
+        let builder = Runtime::builder().config(self.runtime.clone());
+        builder.build().map_err(ServerError::Loop)
+    }
+}
+
+/// A server on the loop of this thread.
+#[derive(Debug)]
+pub struct Serving {
+    local_addr: SocketAddr,
+    draining: JoinHandle<DrainReport>,
+}
+
+impl Serving {
+    /// The address it listens at.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Waits until the server was told to end and has.
+    ///
+    /// # Cancel safety
+    /// The server goes on.
+    pub async fn wait(self) -> DrainReport {
+        self.draining.await.unwrap_or_default()
+    }
+}
+
+/// A server on threads of its own. Dropping the handle leaves it running.
+#[derive(Debug)]
+pub struct Running {
+    local_addr: SocketAddr,
+    shutdown: Shutdown,
+    loops: Vec<thread::JoinHandle<DrainReport>>,
+}
+
+impl Running {
+    /// The address it listens at.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// What tells it to end, from any thread.
+    #[must_use]
+    pub fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    /// Has it drain and waits until it has. One report for each loop.
+    pub fn stop(self) -> Vec<DrainReport> {
+        self.shutdown.drain();
+        self.loops.into_iter().map(join).collect()
+    }
+}
+
+/// A loop whose thread panicked has reported that already.
+fn join(thread: thread::JoinHandle<DrainReport>) -> DrainReport {
+    thread.join().unwrap_or_default()
+}
+
+fn announce(server: &Server, address: SocketAddr) {
+    tracing::info!(%address, threads = server.threads, "listening");
+}
+
+fn report(drain: &DrainReport) {
+    let DrainReport { open, forced, took } = *drain;
+    match forced {
+        0 => tracing::info!(connections = open, ?took, "drained"),
+        _ => tracing::warn!(connections = open, forced, ?took, "drained; some connections were cut off"),
+    }
+}
+
+async fn drain_at_signal(shutdown: Shutdown) {
+    let mut signals = match signal::shutdown() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::warn!(%error, "no signal handler; a signal will end the server without draining");
+            return;
+        }
+    };
+    let first = signals.recv().await;
+    tracing::info!(signal = %first, "asked to end; once more ends at once");
+    shutdown.drain();
+    let second = signals.recv().await;
+    tracing::warn!(signal = %second, "ending at once");
+    shutdown.force();
+}
+
+/// A connection is a descriptor. The soft limit is a default for programs that use `select`,
+/// which this is not.
+fn raise_descriptor_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}

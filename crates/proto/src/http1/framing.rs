@@ -1,0 +1,98 @@
+//! Where a head or a trailer section ends: the first empty line.
+
+use memchr::memchr_iter;
+
+use super::error::RecvError;
+use super::limits::Limits;
+
+/// How far a head was searched, so that bytes that trickle in are looked at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HeadScan {
+    scanned: u32,
+    /// Where the request line ends, with its CRLF; 0 until that is known.
+    line_end: u32,
+    /// The request line was found to be well-formed.
+    pub(super) line_checked: bool,
+    /// Empty lines that came before the request line.
+    pub(super) empty_lines: u8,
+}
+
+impl HeadScan {
+    /// Nothing searched yet of what follows so many empty lines.
+    pub(super) fn after_empty_lines(empty_lines: u8) -> Self {
+        Self {
+            empty_lines,
+            ..Self::default()
+        }
+    }
+
+    /// Searches what is new. Returns the length of the head once it is whole.
+    ///
+    /// Every line has to end in CRLF: the parser behind would take a bare LF. The limits are judged
+    /// by position, so that the same bytes get the same verdict however they arrive.
+    #[inline]
+    pub(super) fn advance(
+        &mut self,
+        received: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<usize>, RecvError> {
+        let window = &received[..received.len().min(limits.head_bytes_max as usize)];
+        let from = self.scanned as usize;
+        for lf in memchr_iter(b'\n', &window[from..]).map(|at| from + at) {
+            // One byte more than the limit may be the CR of a line that just fits.
+            if self.line_end == 0 && lf > limits.target_bytes_max as usize + 1 {
+                return Err(RecvError::TargetTooLong {
+                    limit: limits.target_bytes_max,
+                });
+            }
+            if lf == 0 || window[lf - 1] != b'\r' {
+                return Err(RecvError::BareLineFeed);
+            }
+            if self.line_end == 0 {
+                self.line_end = lf as u32 + 1;
+            } else if window[lf - 2] == b'\n' {
+                return Ok(Some(lf + 1));
+            }
+        }
+        self.scanned = window.len() as u32;
+        if self.line_end == 0 && window.len() > limits.target_bytes_max as usize + 1 {
+            return Err(RecvError::TargetTooLong {
+                limit: limits.target_bytes_max,
+            });
+        }
+        if received.len() >= limits.head_bytes_max as usize {
+            return Err(RecvError::HeadTooLarge {
+                limit: limits.head_bytes_max,
+            });
+        }
+        Ok(None)
+    }
+
+    /// The length of the request line with its CRLF, once it is whole.
+    #[inline]
+    pub(super) fn line_end(&self) -> Option<usize> {
+        (self.line_end != 0).then_some(self.line_end as usize)
+    }
+}
+
+/// Searches a trailer section from `scanned` on. Returns its length with the empty line once it is
+/// whole.
+pub(super) fn find_trailers_end(
+    received: &[u8],
+    scanned: usize,
+    bytes_max: u32,
+) -> Result<Option<usize>, RecvError> {
+    let window = &received[..received.len().min(bytes_max as usize)];
+    for lf in memchr_iter(b'\n', &window[scanned..]).map(|at| scanned + at) {
+        if lf == 0 || window[lf - 1] != b'\r' {
+            return Err(RecvError::BareLineFeed);
+        }
+        if lf == 1 || window[lf - 2] == b'\n' {
+            return Ok(Some(lf + 1));
+        }
+    }
+    if received.len() >= bytes_max as usize {
+        return Err(RecvError::TrailersTooLarge { limit: bytes_max });
+    }
+    Ok(None)
+}
