@@ -34,7 +34,7 @@ const EXIT_USAGE: u8 = 2;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
-    /// Address to accept connections on, as in 127.0.0.1:8080 or [::]:8080
+    /// Address to accept connections on, as in 127.0.0.1:8080
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
 
@@ -42,7 +42,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "N")]
     threads: Option<String>,
 
-    /// Configuration file [env: MONOLOOP_CONFIG]
+    /// Configuration file; without it MONOLOOP_CONFIG names one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 

@@ -80,7 +80,7 @@ impl Exchange {
         let request = Request::new(head, body, id.clone(), connection.peer, received_at);
 
         let shared = connection.place.shared.clone();
-        let (handler, polled) = REQUEST_ID.sync_scope(id, || {
+        let (handler, polled) = shared.in_request(id, || {
             let mut handler = CatchPanic::call(|| match health::answer(&shared, &request) {
                 Some(response) => Box::pin(std::future::ready(response)),
                 None => shared.app.call(request),

@@ -5,8 +5,9 @@ use crate::config::HealthConfig;
 use crate::router::App;
 use crate::standard_fields::StandardFields;
 use crate::timeouts::Timeouts;
+use crate::{REQUEST_ID, RequestId};
 use monoloop_proto::http1::Limits;
-use monoloop_runtime::TaskHandle;
+use monoloop_runtime::{Context, TaskHandle};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -33,6 +34,8 @@ pub(crate) struct LoopState {
     pub(crate) connections_changed: Changed,
     pub(crate) draining_began: Changed,
     outputs: RefCell<Vec<Vec<u8>>>,
+    /// The context of the last request, to be that of the next when nobody has kept it.
+    request_context: RefCell<Context>,
 }
 
 impl LoopState {
@@ -56,6 +59,7 @@ impl LoopState {
             connections_changed: Changed::default(),
             draining_began: Changed::default(),
             outputs: RefCell::default(),
+            request_context: RefCell::new(Context::current()),
         })
     }
 
@@ -72,6 +76,16 @@ impl LoopState {
             output.clear();
             outputs.push(output);
         }
+    }
+
+    /// Runs `f` in the context of a request.
+    #[inline]
+    pub(crate) fn in_request<R>(&self, id: RequestId, f: impl FnOnce() -> R) -> R {
+        let mut context = self.request_context.take();
+        context.set(&REQUEST_ID, id);
+        let result = context.run(f);
+        self.request_context.replace(context);
+        result
     }
 
     /// A connection's place among the open ones, given up when it is dropped.

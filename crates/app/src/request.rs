@@ -12,7 +12,13 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 /// A request: its head, and its body, which may still be on its way.
+///
+/// It is one pointer wide, for it is handed on many times.
 pub struct Request {
+    parts: Box<Parts>,
+}
+
+struct Parts {
     head: RequestHead,
     body: Body,
     id: RequestId,
@@ -31,36 +37,38 @@ impl Request {
         received_at: Instant,
     ) -> Self {
         Request {
-            head,
-            body,
-            id,
-            peer,
-            received_at,
-            params: RouteParams::default(),
-            extensions: Extensions::new(),
+            parts: Box::new(Parts {
+                head,
+                body,
+                id,
+                peer,
+                received_at,
+                params: RouteParams::default(),
+                extensions: Extensions::new(),
+            }),
         }
     }
 
     pub(crate) fn set_params(&mut self, params: RouteParams) {
-        self.params = params;
+        self.parts.params = params;
     }
 
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
-        self.head.method()
+        self.parts.head.method()
     }
 
     /// The path, percent-encoded as it was sent, without the query.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.head.path()
+        self.parts.head.path()
     }
 
     /// What follows the first `?`.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
-        self.head.query()
+        self.parts.head.query()
     }
 
     /// The first value of this name in the query, decoded as a form is
@@ -76,7 +84,7 @@ impl Request {
     /// are no UTF-8 come out as U+FFFD.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<Cow<'_, str>> {
-        let range = self.params.range(name)?;
+        let range = self.parts.params.range(name)?;
         Some(percent_decode_str(&self.path()[range]).decode_utf8_lossy())
     }
 
@@ -92,59 +100,59 @@ impl Request {
     /// The first field of this name, whatever its case.
     #[must_use]
     pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
-        self.head.header(name)
+        self.parts.head.header(name)
     }
 
     /// All fields as a map, built at each call.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
-        self.head.header_map()
+        self.parts.head.header_map()
     }
 
     /// The head as the protocol has it.
     #[must_use]
     pub fn head(&self) -> &RequestHead {
-        &self.head
+        &self.parts.head
     }
 
     /// The request's id, also in [`REQUEST_ID`](crate::REQUEST_ID).
     #[must_use]
     pub fn id(&self) -> &RequestId {
-        &self.id
+        &self.parts.id
     }
 
     /// The address of the other end of the connection.
     #[must_use]
     pub fn peer_addr(&self) -> SocketAddr {
-        self.peer
+        self.parts.peer
     }
 
     /// The turn in which the head was complete.
     #[must_use]
     pub fn received_at(&self) -> Instant {
-        self.received_at
+        self.parts.received_at
     }
 
     /// What middleware has left for the handler.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
-        &self.extensions
+        &self.parts.extensions
     }
 
     /// Lets middleware leave something for the handler.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
-        &mut self.extensions
+        &mut self.parts.extensions
     }
 
     /// The body, to be read piece by piece.
     pub fn body(&mut self) -> &mut Body {
-        &mut self.body
+        &mut self.parts.body
     }
 
     /// The body without the head.
     #[must_use]
     pub fn into_body(self) -> Body {
-        self.body
+        self.parts.body
     }
 
     /// All of the body in one piece.
@@ -155,7 +163,7 @@ impl Request {
     /// # Cancel safety
     /// The pieces read so far are lost.
     pub async fn into_bytes(self) -> Result<Bytes, BodyError> {
-        self.body.bytes().await
+        self.parts.body.bytes().await
     }
 }
 
@@ -163,7 +171,7 @@ impl Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("id", &self.id)
+            .field("id", self.id())
             .field("method", self.method())
             .field("path", &self.path())
             .finish_non_exhaustive()

@@ -71,12 +71,23 @@ fn is_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=:@".contains(&byte)
 }
 
-fn write_hex(mut number: u64, out: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for place in out.iter_mut().rev() {
-        *place = DIGITS[(number & 15) as usize];
-        number >>= 4;
-    }
+/// Sixteen lower-case digits.
+fn write_hex(number: u64, out: &mut [u8]) {
+    out[..8].copy_from_slice(&hex_digits((number >> 32) as u32));
+    out[8..16].copy_from_slice(&hex_digits(number as u32));
+}
+
+/// Eight digits at once, one in each byte of a word.
+fn hex_digits(number: u32) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut nibbles = u64::from(number);
+    nibbles = (nibbles | nibbles << 16) & 0x0000_ffff_0000_ffff;
+    nibbles = (nibbles | nibbles << 8) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles | nibbles << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // Adding 6 carries into the upper half of a byte from ten on.
+    let letters = ((nibbles + EACH * 6) >> 4) & EACH;
+    let digits = nibbles + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10);
+    digits.to_be_bytes()
 }
 
 impl fmt::Display for RequestId {
@@ -105,6 +116,14 @@ mod tests {
         assert!(one.to_string().bytes().all(|byte| byte.is_ascii_hexdigit()));
         let elsewhere = std::thread::spawn(|| RequestId::make().to_string()).join();
         assert_ne!(elsewhere.unwrap()[..16], one.to_string()[..16]);
+    }
+
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        for number in [0, 1, 9, 10, 0x9abc_def0, 0x0f0f_a5a5, u32::MAX] {
+            let expected = format!("{number:08x}");
+            assert_eq!(hex_digits(number), expected.as_bytes(), "{number:#x}");
+        }
     }
 
     #[test]

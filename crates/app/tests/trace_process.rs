@@ -4,6 +4,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -55,7 +56,7 @@ fn go_on(child: &mut Child) {
 }
 
 /// The process: logs to stderr or to the file it is told, when it is told, and says
-/// how many lines it lost.
+/// on stdout how many lines it lost; or logs to stdout and says it on stderr.
 #[test]
 #[ignore = "run by the tests of this file"]
 fn log_many_lines() {
@@ -65,15 +66,20 @@ fn log_many_lines() {
     let path = std::env::var("LOG_PATH").unwrap_or_default();
     let output = match path.as_str() {
         "" => LogOutput::Stderr,
+        "stdout" => LogOutput::Stdout,
         path => LogOutput::File(path.into()),
     };
+    let say = |answer: &dyn Display| match output {
+        LogOutput::Stdout => eprintln!("> {answer}"),
+        _ => println!("> {answer}"),
+    };
     let config = LogConfig {
-        output,
+        output: output.clone(),
         queue_lines_max: 128,
         ..LogConfig::default()
     };
     let guard = trace::init(&config).unwrap();
-    println!("> ready");
+    say(&"ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
     for number in 0..20_000 {
         tracing::info!(
@@ -82,7 +88,7 @@ fn log_many_lines() {
         );
     }
     drop(guard);
-    println!("> {}", trace::lost_lines());
+    say(&trace::lost_lines());
     // Past the harness, which would have its say on the streams.
     std::process::exit(0);
 }
@@ -102,6 +108,20 @@ fn reader_that_does_not_read_neither_stops_nor_keeps_the_process() {
     go_on(&mut child);
     // Nobody reads stderr until the process has logged everything and is over.
     let lost: u64 = answer(&mut stdout).parse().unwrap();
+    assert!(lost > 0 && lost < 20_000, "{lost}");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn stdout_that_is_not_read_does_not_keep_the_process_at_its_end() {
+    let mut child = process("log_many_lines")
+        .env("LOG_PATH", "stdout")
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    assert_eq!(answer(&mut stderr), "ready");
+    go_on(&mut child);
+    let lost: u64 = answer(&mut stderr).parse().unwrap();
     assert!(lost > 0 && lost < 20_000, "{lost}");
     assert!(child.wait().unwrap().success());
 }

@@ -3,7 +3,8 @@
 /// The bounds of one event loop.
 ///
 /// Built with [`Config::default`] and changed field by field; given to
-/// [`Builder::config`](crate::Builder::config).
+/// [`Builder::config`](crate::Builder::config). A bound of 0 counts as 1, except that no receive
+/// buffer need be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
@@ -55,5 +56,23 @@ impl Default for Config {
             blocking_threads_max: u32::try_from(cpus + 4).map_or(32, |n| n.min(32)),
             blocking_queue_max: 1024,
         }
+    }
+}
+
+impl Config {
+    /// A loop that may do nothing at a time would stand still.
+    pub(crate) fn at_least_one_of_each(mut self) -> Self {
+        for bound in [
+            &mut self.steps_per_turn_max,
+            &mut self.steps_per_poll_max,
+            &mut self.events_per_poll_max,
+            &mut self.ops_per_step_max,
+            &mut self.receive_buffer_bytes,
+            &mut self.blocking_threads_max,
+            &mut self.blocking_queue_max,
+        ] {
+            *bound = (*bound).max(1);
+        }
+        self
     }
 }

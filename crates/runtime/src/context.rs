@@ -69,6 +69,26 @@ impl Context {
         }
     }
 
+    /// Sets a variable in this context, which need not be the current one. Where nobody else
+    /// has a copy, its memory is used again: for whoever makes a context for each of many
+    /// pieces of work.
+    pub fn set<T: 'static>(&mut self, variable: &'static ContextVar<T>, value: T) {
+        if let Some(slot) = self.unshared_value(variable) {
+            *slot = value;
+            return;
+        }
+        *self = self.with(variable.node(Some(Rc::new(value))));
+    }
+
+    /// The value set last, if it is this variable's and nobody else can see it.
+    fn unshared_value<T>(&mut self, variable: &'static ContextVar<T>) -> Option<&mut T> {
+        let node = Rc::get_mut(self.head.as_mut()?)?;
+        if node.key != variable.key() {
+            return None;
+        }
+        Rc::get_mut(node.value.as_mut()?)?.downcast_mut()
+    }
+
     /// Leaves an empty context behind.
     #[inline]
     pub(crate) fn take(&mut self) -> Context {
@@ -548,6 +568,20 @@ mod tests {
             assert_eq!(COUNT.get(), Some(99));
             assert_eq!(NAME.get().as_deref(), Some("99"));
         });
+    }
+
+    #[test]
+    fn setting_in_a_context_of_ones_own_reuses_memory_but_never_changes_a_copy() {
+        let mut context = Context::default();
+        context.set(&COUNT, 1);
+        let place = Rc::as_ptr(context.head.as_ref().unwrap());
+        context.set(&COUNT, 2);
+        assert_eq!(Rc::as_ptr(context.head.as_ref().unwrap()), place);
+        let copy = context.clone();
+        context.set(&COUNT, 3);
+        assert_eq!(copy.run(|| COUNT.get()), Some(2));
+        assert_eq!(context.run(|| COUNT.get()), Some(3));
+        assert_eq!(length(&context), 1);
     }
 
     #[test]

@@ -162,9 +162,9 @@ impl Core {
         self.pool.get_or_init(|| Pool::new(&self.config))
     }
 
-    /// Jobs that the blocking pool has not finished.
-    pub(crate) fn blocking_jobs(&self) -> usize {
-        self.pool.get().map_or(0, Pool::unfinished)
+    /// Whether the blocking pool has jobs that it has not finished.
+    pub(crate) fn has_jobs(&self) -> bool {
+        self.pool.get().is_some_and(|pool| pool.unfinished() > 0)
     }
 
     pub(crate) fn count_turn(&self, steps: usize) {

@@ -96,10 +96,13 @@ impl EventLoop {
 
     /// Waits for I/O, at most until the next timer has to be judged.
     fn wait_for_events(&mut self) -> io::Result<usize> {
+        // Asked before the wait: a job reports its result before it counts as finished, so that
+        // the wait cannot miss what a job that is no longer counted has reported.
+        let may_jump = self.core.clock.mode() == ClockMode::Jumping && !self.core.has_jobs();
         let wait = self.core.how_long_to_wait();
         let events = self.core.driver.borrow_mut().wait(wait, &mut self.woken)?;
         let quiet = events == 0 && wait != Wait::Not;
-        if quiet && self.core.clock.mode() == ClockMode::Jumping {
+        if quiet && may_jump {
             self.core.jump_to_next_deadline();
         }
         Ok(events)
@@ -245,9 +248,9 @@ impl Core {
             }
             // Only `advance` moves the time, and then a task is ready.
             ClockMode::Manual => Wait::Forever,
-            // Other threads are given the time they need.
-            ClockMode::Jumping if self.blocking_jobs() > 0 => Wait::Forever,
-            ClockMode::Jumping if self.driver.borrow().sockets() == 0 => {
+            // The threads of the pool are given the time they need. Nobody is told when a job
+            // ends that is not awaited, so it is looked at again and again.
+            ClockMode::Jumping if self.driver.borrow().sockets() == 0 && !self.has_jobs() => {
                 Wait::AtMost(Duration::ZERO)
             }
             ClockMode::Jumping => Wait::AtMost(Duration::from_millis(2)),

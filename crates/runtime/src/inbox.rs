@@ -60,7 +60,8 @@ impl Inbox {
 
     /// Undoes [`attach_thread`](Inbox::attach_thread).
     pub(crate) fn detach_thread() {
-        let local = LOCAL.with(|slot| slot.borrow_mut().take());
+        // The thread may be ending, with its locals gone already.
+        let local = LOCAL.try_with(|slot| slot.borrow_mut().take());
         drop(local);
     }
 

@@ -120,18 +120,36 @@ impl fmt::Debug for Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         // Destructors may spawn, wake and close: the loop is still there for them. What is
-        // spawned now is dropped in its turn; one that spawns another without end is cut off.
-        for _ in 0..1_000_000 {
-            let Some(removed) = self.core.tasks.borrow_mut().remove_any() else {
+        // spawned now is dropped in the next round.
+        let mut drops_left = self.core.tasks.borrow().len() + SPAWNED_BY_DESTRUCTORS_MAX;
+        loop {
+            let ids = self.core.tasks.borrow().ids();
+            if ids.is_empty() {
                 break;
-            };
-            self.core.discard(removed);
+            }
+            for id in ids.into_iter().take(drops_left) {
+                drops_left -= 1;
+                let removed = self.core.tasks.borrow_mut().remove(id);
+                if let Some(removed) = removed {
+                    self.core.discard(removed);
+                }
+            }
+            if drops_left == 0 {
+                // They spawn without end. What is left is leaked: no destructor may run once
+                // the loop is gone.
+                std::mem::forget(self.core.tasks.take());
+                break;
+            }
         }
         Inbox::detach_thread();
-        let core = CURRENT.with(|current| current.borrow_mut().take());
+        // The thread may be ending, with its locals gone already.
+        let core = CURRENT.try_with(|current| current.borrow_mut().take());
         drop(core);
     }
 }
+
+/// Tasks that the destructors of dropped tasks may spawn while the loop ends.
+const SPAWNED_BY_DESTRUCTORS_MAX: usize = 1_000_000;
 
 /// Makes a [`Runtime`] that differs from the default.
 #[derive(Debug, Clone, Default)]
@@ -179,10 +197,11 @@ impl Builder {
                  another thread",
             ));
         }
-        let mut driver = driver::open(&self.config)?;
+        let config = self.config.at_least_one_of_each();
+        let mut driver = driver::open(&config)?;
         let inbox = Inbox::new(driver.notifier()?);
         let core = Rc::new(Core::new(
-            self.config,
+            config,
             Clock::new(self.clock),
             driver,
             inbox.clone(),
@@ -202,11 +221,31 @@ impl Builder {
 /// When the thread has none: a mistake in the program, and the message says what to do.
 #[track_caller]
 pub(crate) fn current() -> Rc<Core> {
-    try_current().unwrap_or_else(|| {
-        panic!(
-            "there is no event loop on this thread: make one here with Runtime::new(), or move \
-             the call into a task of the thread that has one"
-        )
+    match try_current() {
+        Some(core) => core,
+        None => panic_without_loop(),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn panic_without_loop() -> ! {
+    panic!(
+        "there is no event loop on this thread: make one here with Runtime::new(), or move the \
+         call into a task of the thread that has one"
+    )
+}
+
+/// Looks at the loop of this thread without holding on to it.
+///
+/// # Panics
+/// As [`current`].
+#[inline]
+#[track_caller]
+pub(crate) fn with_current<R>(look: impl FnOnce(&Core) -> R) -> R {
+    CURRENT.with(|current| match &*current.borrow() {
+        Some(core) => look(core),
+        None => panic_without_loop(),
     })
 }
 

@@ -68,7 +68,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// Open connections of one event loop. Each takes a file descriptor.
+    /// Open connections of one event loop; more wait in the kernel's backlog. Each
+    /// takes a file descriptor.
     /// Default 25,000, as actix-server has it for each worker.
     #[serde(deserialize_with = "values::whole::<_, _, 1, 10_000_000>")]
     pub connections_max: u32,

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::REQUEST_ID;
+use crate::request_id::REQUEST_ID;
 
 /// The name of the field, in lines and in spans.
 pub(super) const FIELD: &str = "request_id";
@@ -11,7 +11,7 @@ pub(super) const FIELD: &str = "request_id";
 /// one. Must not log.
 pub(super) type Source = fn(&mut dyn FnMut(&dyn Display));
 
-/// The id of the request that the running task belongs to.
+/// The id of the request that the running task works for.
 pub(super) fn of_the_context(write: &mut dyn FnMut(&dyn Display)) {
     REQUEST_ID.with(|id| {
         if let Some(id) = id {

@@ -157,12 +157,14 @@ fn value_cannot_pass_for_other_fields() {
             path = "/a status=200",
             quote = "\"",
             empty = "",
+            equals = "a=b",
             slash = "a\\b",
             plain = "ä/b:c",
             "m"
         );
     });
-    let fields = r#"path="/a status=200" quote="\"" empty="" slash="a\\b" plain=ä/b:c"#;
+    let fields =
+        r#"path="/a status=200" quote="\"" empty="" equals="a=b" slash="a\\b" plain=ä/b:c"#;
     assert_eq!(lines, [format!(" INFO {HERE}: m {fields}")]);
 }
 

@@ -16,8 +16,9 @@ use std::task::{Context as TaskContext, Poll, Waker};
 /// Runs a function in the blocking pool, beside the loop.
 ///
 /// It gets a thread at once or a place in the pool's queue, whether or not anybody awaits the
-/// handle. When the queue is full, it stands in line and is queued when the handle is awaited
-/// and its turn has come. The values of the context that are `Send` go with it.
+/// handle. When the queue is full, it is queued once the handle is awaited: those who await
+/// stand in line, first come, first served. The values of the context that are `Send` go with
+/// it.
 ///
 /// # Panics
 /// When the thread has no loop, or the operating system cannot start a single thread.
@@ -37,17 +38,14 @@ where
             answer.give(result.map_err(|payload| JoinError::Panicked(Panic::new(payload))));
         }
     });
-    let in_line = match core.pool().submit(job, None, Waker::noop()) {
-        Submitted::Accepted => None,
-        Submitted::Full(job, ticket) => {
-            tracing::warn!("the blocking pool's queue is full; callers wait");
-            Some((job, ticket))
-        }
-    };
+    let waits = core.pool().offer(job).err().map(|job| {
+        tracing::warn!("the blocking pool's queue is full; callers wait");
+        (job, None)
+    });
     BlockingHandle {
         core,
         answer,
-        in_line,
+        waits,
     }
 }
 
@@ -55,12 +53,13 @@ where
 ///
 /// # Cancel safety
 /// Dropping it loses the result; a function that has a thread or a place in the queue runs
-/// all the same, one that stands in line does not.
+/// all the same, one that the full queue turned away does not.
 #[must_use = "the function may not run before the handle is awaited"]
 pub struct BlockingHandle<T> {
     core: Rc<Core>,
     answer: Arc<Answer<T>>,
-    in_line: Option<(Job, Ticket)>,
+    /// A job that the full queue turned away; with a ticket once it stands in line.
+    waits: Option<(Job, Option<Ticket>)>,
 }
 
 impl<T> Future for BlockingHandle<T> {
@@ -68,11 +67,11 @@ impl<T> Future for BlockingHandle<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Some((job, ticket)) = this.in_line.take() {
-            match this.core.pool().submit(job, Some(ticket), cx.waker()) {
+        if let Some((job, ticket)) = this.waits.take() {
+            match this.core.pool().stand_in_line(job, ticket, cx.waker()) {
                 Submitted::Accepted => {}
                 Submitted::Full(job, ticket) => {
-                    this.in_line = Some((job, ticket));
+                    this.waits = Some((job, Some(ticket)));
                     return Poll::Pending;
                 }
             }
@@ -83,7 +82,7 @@ impl<T> Future for BlockingHandle<T> {
 
 impl<T> Drop for BlockingHandle<T> {
     fn drop(&mut self) {
-        if let Some((_, ticket)) = self.in_line.take() {
+        if let Some((_job, Some(ticket))) = self.waits.take() {
             self.core.pool().leave_line(ticket);
         }
     }
@@ -92,7 +91,7 @@ impl<T> Drop for BlockingHandle<T> {
 impl<T> fmt::Debug for BlockingHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlockingHandle")
-            .field("in_line", &self.in_line.is_some())
+            .field("waits", &self.waits.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@
 use crate::clock;
 use crate::config::Config;
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
@@ -65,22 +66,34 @@ impl Pool {
         }
     }
 
-    /// Offers a job; `ticket` is that of an earlier offer. Without a ticket it is turned away
-    /// when others stand in line.
-    pub(crate) fn submit(&self, job: Job, ticket: Option<Ticket>, waker: &Waker) -> Submitted {
+    /// Offers a job. It comes back when the queue is full, or others stand in line.
+    pub(crate) fn offer(&self, job: Job) -> Result<(), Job> {
+        let state = self.shared.lock();
+        if !state.line.is_empty() || !self.shared.has_room(&state) {
+            return Err(job);
+        }
+        self.accept(state, job);
+        Ok(())
+    }
+
+    /// Offers a job that came back, by one who waits from now on until it is accepted; `ticket`
+    /// is that of an earlier call.
+    ///
+    /// Only who is there to be called stands in line: the first is called and no other, so one
+    /// that never looks would hold up all behind it.
+    pub(crate) fn stand_in_line(
+        &self,
+        job: Job,
+        ticket: Option<Ticket>,
+        waker: &Waker,
+    ) -> Submitted {
         let mut state = self.shared.lock();
         let first_in_line = state.line.keys().next().copied();
         let may_enter = first_in_line.is_none() || first_in_line == ticket;
-        if may_enter && (state.queue.len() < self.shared.queue_max || state.idle > 0) {
-            if let Some(ticket) = ticket {
-                state.line.remove(&ticket);
-            }
-            state.unfinished += 1;
-            state.queue.push_back(job);
-            self.shared.find_thread(&mut state);
-            let next = self.shared.next_in_line(&state);
-            drop(state);
-            wake(next);
+        if may_enter && self.shared.has_room(&state) {
+            let left = ticket.and_then(|ticket| state.line.remove(&ticket));
+            self.accept(state, job);
+            drop(left);
             return Submitted::Accepted;
         }
         let ticket = ticket.unwrap_or_else(|| {
@@ -91,6 +104,15 @@ impl Pool {
         drop(state);
         drop(before);
         Submitted::Full(job, ticket)
+    }
+
+    fn accept(&self, mut state: MutexGuard<'_, State>, job: Job) {
+        state.unfinished += 1;
+        state.queue.push_back(job);
+        self.shared.find_thread(&mut state);
+        let next = self.shared.next_in_line(&state);
+        drop(state);
+        wake(next);
     }
 
     /// Leaves the line.
@@ -151,8 +173,14 @@ impl Shared {
 
     /// The first in line, when there is room.
     fn next_in_line(&self, state: &State) -> Option<Waker> {
-        let has_room = state.queue.len() < self.queue_max;
-        has_room.then(|| state.line.values().next().cloned())?
+        self.has_room(state)
+            .then(|| state.line.values().next().cloned())?
+    }
+
+    /// Whether another job may be queued. One that an idle thread is about to take does not
+    /// wait.
+    fn has_room(&self, state: &State) -> bool {
+        state.queue.len() < self.queue_max + state.idle
     }
 
     fn work_until_idle(&self) {
@@ -163,7 +191,9 @@ impl Shared {
                 let next = self.next_in_line(&state);
                 drop(state);
                 wake(next);
-                job();
+                // A job reports the panic of its function; this is one in the destructor of a
+                // result that nobody took. The panic hook has reported it.
+                let _ = catch_unwind(AssertUnwindSafe(job));
                 state = self.lock();
                 state.unfinished -= 1;
                 idle_until = clock::read() + IDLE_MAX;

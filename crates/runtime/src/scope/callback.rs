@@ -1,8 +1,8 @@
 //! Callbacks: plain functions in the queue of the tasks.
 
-use crate::runtime::current;
+use crate::clock::deadline_after;
 use crate::scope::{TaskHandle, spawn};
-use crate::time::sleep_until;
+use crate::time::{now, sleep_until};
 use std::time::{Duration, Instant};
 
 /// Runs a function in the next turn of the loop, behind everything that is ready now.
@@ -23,8 +23,7 @@ pub fn call_soon(callback: impl FnOnce() + 'static) -> CallHandle {
 /// When the thread has no loop.
 #[track_caller]
 pub fn call_later(delay: Duration, callback: impl FnOnce() + 'static) -> CallHandle {
-    let now = current().clock.now();
-    call_at(crate::clock::deadline_after(now, delay), callback)
+    call_at(deadline_after(now(), delay), callback)
 }
 
 /// Runs a function at `deadline`, or in the next turn when that has passed.

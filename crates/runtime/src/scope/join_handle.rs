@@ -72,14 +72,10 @@ impl<T: 'static> Future for JoinHandle<T> {
             "a JoinHandle was polled after it had answered"
         );
         let core = &self.task.core;
-        let joined = {
-            let caller = core.caller(cx);
-            core.tasks
-                .borrow_mut()
-                .poll_join(self.task.id, || caller.waiter())
-        };
+        let joiner = core.caller(cx).waiter();
+        let joined = core.tasks.borrow_mut().poll_join(self.task.id, joiner);
         let result = match joined {
-            Joined::Pending => return Poll::Pending,
+            Joined::Pending(_before) => return Poll::Pending,
             Joined::Failed(failure) => Err(failure),
             Joined::Output(mut work) => {
                 let mut output: Option<T> = None;
@@ -98,7 +94,7 @@ impl<T> Drop for JoinHandle<T> {
             return;
         }
         let core = &self.task.core;
-        let removed = core.tasks.borrow_mut().detach(self.task.id);
+        let (_joiner, removed) = core.tasks.borrow_mut().detach(self.task.id);
         if let Some(removed) = removed {
             core.discard(removed);
         }

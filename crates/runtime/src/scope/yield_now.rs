@@ -1,6 +1,6 @@
 //! Letting the others run.
 
-use crate::runtime::current;
+use crate::runtime::with_current;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -39,6 +39,5 @@ impl Future for YieldNow {
 /// # Cancel safety
 /// Nothing is lost.
 pub async fn consume_budget() {
-    let core = current();
-    poll_fn(|cx| core.poll_budget(cx)).await;
+    poll_fn(|cx| with_current(|core| core.poll_budget(cx))).await;
 }

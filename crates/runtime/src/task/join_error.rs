@@ -12,6 +12,9 @@ pub struct Cancelled {
 
 impl Cancelled {
     pub(crate) const DEFAULT_REASON: &'static str = "cancelled";
+    pub(crate) const LOOP_ENDED: Cancelled = Cancelled {
+        reason: "the loop has ended",
+    };
 }
 
 impl fmt::Display for Cancelled {

@@ -60,8 +60,8 @@ pub(crate) struct Stepping {
 
 /// What a joiner finds.
 pub(crate) enum Joined {
-    /// Not finished yet; the joiner is remembered.
-    Pending,
+    /// Not finished yet; the joiner is remembered. Inside is who was remembered before.
+    Pending(Waiter),
     /// Finished with an output, which is still inside.
     Output(BoxedWork),
     /// Cancelled or panicked.
@@ -181,14 +181,13 @@ impl TaskTable {
     }
 
     /// What became of the task; remembers who asks when it is not finished.
-    pub(crate) fn poll_join(&mut self, id: TaskId, joiner: impl FnOnce() -> Waiter) -> Joined {
-        let slot = self
-            .slots
-            .get_mut(id.0)
-            .expect("a slot stays until its join handle was answered or dropped");
+    pub(crate) fn poll_join(&mut self, id: TaskId, joiner: Waiter) -> Joined {
+        let Some(slot) = self.slots.get_mut(id.0) else {
+            // A slot stays until its join handle was answered or dropped, unless the loop ended.
+            return Joined::Failed(JoinError::Cancelled(Cancelled::LOOP_ENDED));
+        };
         if slot.state != TaskState::Finished {
-            slot.joiner = joiner();
-            return Joined::Pending;
+            return Joined::Pending(std::mem::replace(&mut slot.joiner, joiner));
         }
         let mut slot = self.slots.remove(id.0).expect("it was found just now");
         match slot.rare.as_mut().and_then(|rare| rare.failure.take()) {
@@ -202,15 +201,18 @@ impl TaskTable {
     }
 
     /// The join handle is gone: from now on nobody asks for the result. Returns what
-    /// has to be dropped by the caller when the task is already finished.
-    pub(crate) fn detach(&mut self, id: TaskId) -> Option<Removed> {
-        let slot = self.slots.get_mut(id.0)?;
+    /// has to be dropped by the caller: who was remembered, and the task when it is already
+    /// finished.
+    pub(crate) fn detach(&mut self, id: TaskId) -> (Option<Waiter>, Option<Removed>) {
+        let Some(slot) = self.slots.get_mut(id.0) else {
+            return (None, None);
+        };
         slot.detached = true;
-        slot.joiner = Waiter::NOBODY;
+        let joiner = slot.joiner.take();
         if slot.state != TaskState::Finished {
-            return None;
+            return (joiner, None);
         }
-        self.slots.remove(id.0).map(Removed)
+        (joiner, self.slots.remove(id.0).map(Removed))
     }
 
     /// The reason given to `cancel`.
@@ -246,10 +248,9 @@ impl TaskTable {
         self.slots.len()
     }
 
-    /// Takes any one task out, for the end of the loop.
-    pub(crate) fn remove_any(&mut self) -> Option<Removed> {
-        let key = self.slots.keys().next()?;
-        self.slots.remove(key).map(Removed)
+    /// The ids of all tasks.
+    pub(crate) fn ids(&self) -> Vec<TaskId> {
+        self.slots.keys().map(TaskId).collect()
     }
 
     /// Takes one task out.

@@ -1,7 +1,8 @@
 //! Ticking at a fixed rate.
 
+use crate::clock::deadline_after;
 use crate::runtime::current;
-use crate::time::Sleep;
+use crate::time::{Sleep, now};
 use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 /// When `period` is zero, or the thread has no loop.
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    interval_at(current().clock.now(), period)
+    interval_at(now(), period)
 }
 
 /// Ticks every `period`, the first time at `start`.
@@ -64,11 +65,11 @@ impl Interval {
     pub async fn tick(&mut self) -> Instant {
         poll_fn(|cx| self.sleep.poll_elapsed(cx)).await;
         let due = self.sleep.deadline();
-        let now = current().clock.now();
-        let next = due + self.period;
+        let now = now();
+        let next = deadline_after(due, self.period);
         let next = match self.missed {
             MissedTick::Burst => next,
-            MissedTick::Delay => now.max(due) + self.period,
+            MissedTick::Delay => deadline_after(now.max(due), self.period),
             MissedTick::Skip => {
                 let late = now.saturating_duration_since(next).as_nanos();
                 let periods = late.div_ceil(self.period.as_nanos());

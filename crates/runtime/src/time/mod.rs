@@ -10,17 +10,18 @@ pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{TimedOut, Timeout, timeout, timeout_at};
 
-use crate::runtime::current;
+use crate::runtime::with_current;
 use std::time::Instant;
 
 /// The time of this turn: read once, the same for everything that runs in the turn.
 ///
 /// # Panics
 /// When the thread has no loop.
+#[inline]
 #[must_use]
 #[track_caller]
 pub fn now() -> Instant {
-    current().clock.now()
+    with_current(|core| core.clock.now())
 }
 
 /// The time right now, at the price of reading the clock (some 25 ns). For measuring.
@@ -30,5 +31,5 @@ pub fn now() -> Instant {
 #[must_use]
 #[track_caller]
 pub fn now_precise() -> Instant {
-    current().clock.now_precise()
+    with_current(|core| core.clock.now_precise())
 }

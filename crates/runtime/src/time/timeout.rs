@@ -2,7 +2,7 @@
 
 use crate::clock::deadline_after;
 use crate::runtime::current;
-use crate::time::Sleep;
+use crate::time::{Sleep, now};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
@@ -80,9 +80,7 @@ impl<F: Future> Future for Timeout<F> {
             .saturating_duration_since(*this.started);
         Poll::Ready(Err(TimedOut {
             limit,
-            waited: current()
-                .clock
-                .now()
+            waited: now()
                 .saturating_duration_since(*this.started),
         }))
     }
