@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::loop_state::LoopState;
 use monoloop_runtime::net::{TcpListener, TcpStream};
-use monoloop_runtime::{spawn_named, time};
+use monoloop_runtime::{spawn, time};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -71,10 +71,10 @@ async fn accept_or_drain(
 fn serve(stream: TcpStream, peer: SocketAddr, shared: &Rc<LoopState>) {
     let place = shared.enter();
     let key = place.key();
-    let task = spawn_named("connection", async move {
-        let mut connection = Connection::new(stream, peer, place);
+    let mut connection = Connection::new(stream, peer, place);
+    let task = spawn(async move {
         let end = connection.serve().await;
-        tracing::debug!(%peer, %end, "connection ended");
+        tracing::debug!(peer = %connection.peer, %end, "connection ended");
     });
     shared.set_task(key, task.task());
 }

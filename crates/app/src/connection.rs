@@ -5,7 +5,7 @@ use crate::loop_state::{LoopState, Place};
 use crate::reply::push_whole_response;
 use crate::{RequestId, Response};
 use http::StatusCode;
-use monoloop_proto::http1::{self, AfterResponse, Event, RecvError, RequestHead};
+use monoloop_proto::http1::{self, AfterResponse, Event, RecvError};
 use monoloop_runtime::consume_budget;
 use monoloop_runtime::net::{Chunk, TcpStream};
 use monoloop_runtime::time::{self, Sleep};
@@ -14,7 +14,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 /// How long a connection that was refused is still read from, so that the peer gets to see why:
@@ -121,54 +121,71 @@ impl Connection {
         &self.place.shared
     }
 
-    /// Serves requests until the connection is over.
+    /// Serves requests until the connection is over, and parts from the peer.
     pub(crate) async fn serve(&mut self) -> End {
         let Err(end) = self.serve_requests().await;
-        end
+        self.part(end).await
     }
 
     async fn serve_requests(&mut self) -> Result<Infallible, End> {
         loop {
-            match self.protocol.next_event() {
-                Ok(Event::Request(head)) => self.answer(head).await?,
-                Ok(Event::NeedData) => {
+            // Requests and what becomes of them stay inside of `step`: a connection that waits
+            // for bytes has no memory for them.
+            match poll_fn(|cx| Poll::Ready(self.step(cx))).await {
+                Next::Answered(after) => self.go_on(after)?,
+                // Boxed for the same reason.
+                Next::Waiting(exchange) => {
+                    let after = Box::pin(exchange.finish(self)).await?;
+                    self.go_on(after)?;
+                }
+                Next::NeedData => {
                     self.flush().await?;
                     self.fill().await?;
+                    continue;
                 }
-                // The rest of a body that nobody wanted.
-                Ok(Event::Body(_)) => {}
-                Ok(Event::EndOfMessage(_)) => self.start_phase(Phase::Idle),
-                Ok(Event::Closed) => return Err(self.close().await),
-                Ok(Event::Paused) => unreachable!("the response before was completed"),
-                Err(error) => return Err(self.refuse(error).await),
+                Next::Over(end) => return Err(end),
             }
+            if self.output.len() >= self.shared().response_buffer_bytes_max {
+                self.flush().await?;
+            }
+            // A long pipeline lets the other connections have their turn.
+            consume_budget().await;
         }
     }
 
-    /// Answers one request. What is answered at once is written when no other request is
-    /// waiting, so that the answers to pipelined requests go out together.
-    async fn answer(&mut self, head: RequestHead) -> Result<(), End> {
-        let mut head = Some(head);
-        let started = poll_fn(|cx| {
-            let head = head.take().expect("this closure is ready at its first poll");
-            Poll::Ready(Exchange::start(self, head, cx))
-        });
-        let after = match started.await {
-            Started::Answered(after) => after,
-            // The memory of what follows is boxed: connections that wait do not pay for it.
-            Started::Waiting(exchange) => Box::pin(exchange.finish(self)).await?,
-            Started::Refused(error) => return Err(self.refuse(error).await),
-        };
+    /// Takes the next request and has its handler take the first step. What is answered at once
+    /// is written when no other request is waiting, so that the answers to pipelined requests
+    /// go out together.
+    #[inline]
+    fn step(&mut self, cx: &mut Context<'_>) -> Next {
+        loop {
+            return match self.protocol.next_event() {
+                Ok(Event::Request(head)) => match Exchange::start(self, head, cx) {
+                    Started::Answered(after) => Next::Answered(after),
+                    Started::Waiting(exchange) => Next::Waiting(exchange),
+                    Started::Refused(error) => Next::Over(End::Refused(error)),
+                },
+                Ok(Event::NeedData) => Next::NeedData,
+                // The rest of a body that nobody wanted.
+                Ok(Event::Body(_)) => continue,
+                Ok(Event::EndOfMessage(_)) => {
+                    self.start_phase(Phase::Idle);
+                    continue;
+                }
+                Ok(Event::Closed) => Next::Over(End::Closed),
+                Ok(Event::Paused) => unreachable!("the response before was completed"),
+                Err(error) => Next::Over(End::Refused(error)),
+            };
+        }
+    }
+
+    #[inline]
+    fn go_on(&mut self, after: AfterResponse) -> Result<(), End> {
         match after {
             AfterResponse::KeepAlive => self.start_phase(Phase::Idle),
             AfterResponse::DiscardBody => self.start_phase(Phase::Discard),
-            AfterResponse::Close => return Err(self.close().await),
+            AfterResponse::Close => return Err(End::Closed),
         }
-        if self.output.len() >= self.shared().response_buffer_bytes_max {
-            self.flush().await?;
-        }
-        // A long pipeline lets the other connections have their turn.
-        consume_budget().await;
         Ok(())
     }
 
@@ -177,15 +194,15 @@ impl Connection {
         if self.phase == Phase::Idle && self.protocol.buffered() > 0 {
             self.start_phase(Phase::Head);
         }
-        match poll_fn(|cx| self.poll_fill(cx)).await {
-            Ok(chunk) if chunk.is_empty() => self.protocol.receive_eof(),
-            Ok(chunk) => self.protocol.receive(&chunk),
-            Err(End::HeadTimeout) if self.protocol.buffered() > 0 => {
-                return Err(self.refuse_late_head().await);
+        poll_fn(|cx| {
+            let chunk = ready!(self.poll_fill(cx))?;
+            match chunk.is_empty() {
+                true => self.protocol.receive_eof(),
+                false => self.protocol.receive(&chunk),
             }
-            Err(end) => return Err(end),
-        }
-        Ok(())
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     /// What arrived in time is served, however late we are to look at it: the socket is asked
@@ -238,7 +255,8 @@ impl Connection {
                     // The time without progress counts from the last byte that went out.
                     if written.bytes > before || !written.was_blocked {
                         written.was_blocked = true;
-                        self.deadline.reset(deadline_in(self.shared().timeouts.write));
+                        self.deadline
+                            .reset(deadline_in(self.shared().timeouts.write));
                     }
                     let late = self.deadline.poll_elapsed(cx);
                     return late.map(|()| Err(End::WriteTimeout));
@@ -276,28 +294,39 @@ impl Connection {
         self.deadline.reset(deadline_in(timeout));
     }
 
-    /// Answers what the peer did wrong, where there is somebody to answer, and says goodbye.
-    async fn refuse(&mut self, error: RecvError) -> End {
-        if let Some(status) = error.status()
-            && self.protocol.awaits_head()
-        {
-            self.push_refusal(status, &error);
-        }
-        let end = match error {
-            // Not broken by intent: it went away in the middle of a request.
-            RecvError::UnexpectedEof => End::Broken(ErrorKind::UnexpectedEof),
-            error => End::Refused(error),
+    /// Tells the peer what there is to be told, and closes so that it gets to see it.
+    async fn part(&mut self, end: End) -> End {
+        let lingers = match end {
+            End::Closed => self.peer_is_sending,
+            End::Refused(error) => {
+                if let Some(status) = error.status()
+                    && self.protocol.awaits_head()
+                {
+                    self.push_refusal(status, &error);
+                }
+                true
+            }
+            End::HeadTimeout if self.protocol.buffered() > 0 => {
+                self.protocol.stop_receiving();
+                let reason = "the head of the request did not come in time";
+                self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason);
+                true
+            }
+            End::HeadTimeout
+            | End::IdleTimeout
+            | End::BodyTimeout
+            | End::WriteTimeout
+            | End::Drained
+            | End::Broken(_)
+            | End::BodyFailed => return end,
         };
-        self.say_goodbye().await.err().unwrap_or(end)
-    }
-
-    async fn refuse_late_head(&mut self) -> End {
-        self.protocol.stop_receiving();
-        self.push_refusal(
-            StatusCode::REQUEST_TIMEOUT,
-            &"the head of the request did not come in time",
-        );
-        self.say_goodbye().await.err().unwrap_or(End::HeadTimeout)
+        if let Err(broken) = self.flush().await {
+            return broken;
+        }
+        if lingers && self.stream.shutdown(Shutdown::Write).is_ok() {
+            self.linger().await;
+        }
+        end
     }
 
     fn push_refusal(&mut self, status: StatusCode, reason: &dyn fmt::Display) {
@@ -305,13 +334,11 @@ impl Connection {
         let id = RequestId::make();
         tracing::debug!(request_id = %id, peer = %self.peer, %status, %reason, "refused");
         // Whatever it says, the connection closes: nothing more can be understood of it.
-        let _ = push_whole_response(self, response, &id);
+        let _ = push_whole_response(self, &response, &id);
     }
 
-    /// Writes what is left and closes so that the peer gets to see it.
-    async fn say_goodbye(&mut self) -> Result<(), End> {
-        self.flush().await?;
-        self.stream.shutdown(Shutdown::Write)?;
+    /// Receives for a while, and nothing of it matters.
+    async fn linger(&mut self) {
         self.deadline.reset(deadline_in(Some(LINGER_MAX)));
         let mut left = LINGER_BYTES_MAX;
         poll_fn(|cx| {
@@ -326,17 +353,15 @@ impl Connection {
             }
         })
         .await;
-        Ok(())
     }
+}
 
-    /// Writes what is left and closes. A peer that is still sending is not reset.
-    async fn close(&mut self) -> End {
-        let flushed = match self.peer_is_sending {
-            false => self.flush().await,
-            true => self.say_goodbye().await,
-        };
-        flushed.err().unwrap_or(End::Closed)
-    }
+/// What a step of a connection came to.
+enum Next {
+    Answered(AfterResponse),
+    Waiting(Box<Exchange>),
+    NeedData,
+    Over(End),
 }
 
 /// How far a flush has come.

@@ -93,7 +93,7 @@ impl Exchange {
         });
         let answer = match (handler, polled) {
             (_, Poll::Ready(response)) if response.is_short() => {
-                let after = about.answer_whole(connection, feed.as_ref(), response);
+                let after = about.answer_whole(connection, feed.as_ref(), &response);
                 return Started::Answered(after);
             }
             (_, Poll::Ready(response)) => Answer::Response(response),
@@ -108,7 +108,10 @@ impl Exchange {
     }
 
     /// Waits for the handler and sends its response.
-    pub(crate) async fn finish(self: Box<Self>, connection: &mut Connection) -> Result<AfterResponse, End> {
+    pub(crate) async fn finish(
+        self: Box<Self>,
+        connection: &mut Connection,
+    ) -> Result<AfterResponse, End> {
         let Exchange {
             answer,
             feed,
@@ -116,20 +119,23 @@ impl Exchange {
         } = *self;
         // Earlier answers do not wait for this one.
         connection.flush().await?;
-        let response = match answer {
-            Answer::Response(response) => response,
-            Answer::Handler(handler) => {
-                let mut waiting = WaitingForHandler::new(connection, handler, feed.as_ref());
-                let answered = poll_fn(|cx| waiting.poll(connection, cx)).await;
-                drop(waiting);
-                answered.unwrap_or_else(|HandlerTimedOut| {
+        let response =
+            match answer {
+                Answer::Response(response) => response,
+                Answer::Handler(handler) => {
+                    let mut waiting = WaitingForHandler::new(connection, handler, feed.as_ref());
+                    let answered = poll_fn(|cx| waiting.poll(connection, cx)).await;
+                    drop(waiting);
+                    answered.unwrap_or_else(|HandlerTimedOut| {
                     tracing::warn!(request_id = %about.id, "a handler was stopped at its timeout");
                     connection.protocol.close_after_response();
                     (StatusCode::SERVICE_UNAVAILABLE, "the handler took too long\n").into_response()
                 })
-            }
-        };
-        about.answer_in_pieces(connection, feed.as_ref(), response).await
+                }
+            };
+        about
+            .answer_in_pieces(connection, feed.as_ref(), response)
+            .await
     }
 }
 
@@ -259,7 +265,7 @@ impl About {
         self,
         connection: &mut Connection,
         feed: Option<&BodyFeed>,
-        response: Response,
+        response: &Response,
     ) -> AfterResponse {
         abandon_body(connection, feed);
         let (status, bytes) = (response.status, response.bytes_known());
@@ -275,7 +281,7 @@ impl About {
         response: Response,
     ) -> Result<AfterResponse, End> {
         if response.is_short() {
-            return Ok(self.answer_whole(connection, feed, response));
+            return Ok(self.answer_whole(connection, feed, &response));
         }
         abandon_body(connection, feed);
         let length = match &response.body {
@@ -292,7 +298,9 @@ impl About {
             ResponseBody::Bytes(body) => send_bytes(connection, &body).await,
             ResponseBody::Stream(stream) => {
                 let (id, in_context) = (self.id.clone(), stream);
-                REQUEST_ID.scope(id, send_stream(connection, in_context)).await
+                REQUEST_ID
+                    .scope(id, send_stream(connection, in_context))
+                    .await
             }
         };
         let bytes = match sent {
@@ -338,36 +346,46 @@ async fn send_bytes(connection: &mut Connection, body: &Bytes) -> Result<u64, En
 async fn send_stream(connection: &mut Connection, mut stream: BodyStream) -> Result<u64, End> {
     let mut sent = 0;
     loop {
-        let next = poll_fn(|cx| {
-            let poll = AssertUnwindSafe(|| stream.as_mut().poll_next(cx));
-            Poll::Ready(catch_unwind(poll).map_err(|payload| report_panic(&*payload)))
-        });
-        let item = match next.await.map_err(|()| End::BodyFailed)? {
-            Poll::Ready(item) => item,
+        let at_once = poll_fn(|cx| Poll::Ready(poll_piece(&mut stream, cx))).await;
+        let next = match at_once {
+            Poll::Ready(next) => next,
             Poll::Pending => {
                 connection.flush().await?;
-                let poll_next = poll_fn(|cx| {
-                    let poll = AssertUnwindSafe(|| stream.as_mut().poll_next(cx));
-                    match catch_unwind(poll) {
-                        Ok(polled) => polled.map(Ok),
-                        Err(payload) => Poll::Ready(Err(report_panic(&*payload))),
-                    }
-                });
-                poll_next.await.map_err(|()| End::BodyFailed)?
+                poll_fn(|cx| poll_piece(&mut stream, cx)).await
             }
         };
-        match item {
+        match next {
             Some(Ok(piece)) => {
                 sent += piece.len() as u64;
                 send_piece(connection, &piece).await?;
             }
-            Some(Err(error)) => {
-                tracing::error!(%error, "a response's body failed halfway; the connection closes");
+            Some(Err(end)) => {
                 // What was good still goes out; that the end is missing tells the peer.
                 connection.flush().await?;
-                return Err(End::BodyFailed);
+                return Err(end);
             }
             None => return Ok(sent),
+        }
+    }
+}
+
+/// The next piece of a response's body. An error or a panic is reported here.
+fn poll_piece(stream: &mut BodyStream, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, End>>> {
+    match catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(cx))) {
+        Ok(polled) => polled.map(|item| {
+            item.map(|piece| {
+                piece.map_err(|error| {
+                    report_failed_body(&*error);
+                    End::BodyFailed
+                })
+            })
+        }),
+        Err(payload) => {
+            report_panic(
+                &*payload,
+                "a response's body panicked; its connection closes",
+            );
+            Poll::Ready(Some(Err(End::BodyFailed)))
         }
     }
 }
@@ -383,6 +401,8 @@ async fn send_piece(connection: &mut Connection, piece: &[u8]) -> Result<(), End
     Ok(())
 }
 
+const HANDLER_PANICKED: &str = "a handler panicked; its request is answered with 500";
+
 /// A handler's future that turns a panic into a 500: it costs this request alone.
 pub(crate) struct CatchPanic {
     future: Option<BoxFuture<Response>>,
@@ -392,7 +412,9 @@ impl CatchPanic {
     fn call(start: impl FnOnce() -> BoxFuture<Response>) -> Self {
         let future = catch_unwind(AssertUnwindSafe(start));
         CatchPanic {
-            future: future.map_err(|payload| report_panic(&*payload)).ok(),
+            future: future
+                .map_err(|payload| report_panic(&*payload, HANDLER_PANICKED))
+                .ok(),
         }
     }
 }
@@ -408,22 +430,32 @@ impl Future for CatchPanic {
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(polled) => polled,
             Err(payload) => {
-                report_panic(&*payload);
+                report_panic(&*payload, HANDLER_PANICKED);
                 failed()
             }
         }
     }
 }
 
+/// A peer that breaks off what is sent back to it is no error of ours, and cannot fill the log.
+#[cold]
+fn report_failed_body(error: &(dyn std::error::Error + 'static)) {
+    const FAILED: &str = "a response's body failed halfway; its connection closes";
+    match error.downcast_ref::<BodyError>() {
+        Some(of_the_peer) => tracing::debug!(error = %of_the_peer, "{FAILED}"),
+        None => tracing::error!(%error, "{FAILED}"),
+    }
+}
+
 /// Inside the request's context, so that the line has its id.
 #[cold]
-fn report_panic(payload: &(dyn Any + Send)) {
+fn report_panic(payload: &(dyn Any + Send), what: &str) {
     let message = payload
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without a message");
-    tracing::error!(panic = message, "a handler panicked; its request is answered with 500");
+    tracing::error!(panic = message, "{what}");
 }
 
 impl Response {

@@ -117,7 +117,10 @@ impl LoopState {
 
     fn tasks(&self) -> Vec<TaskHandle> {
         let connections = self.connections.borrow();
-        connections.iter().filter_map(|(_, task)| task.clone()).collect()
+        connections
+            .iter()
+            .filter_map(|(_, task)| task.clone())
+            .collect()
     }
 
     pub(crate) fn open_connections(&self) -> usize {
@@ -140,7 +143,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let task = self.shared.connections.borrow_mut().remove(self.key as usize);
+        let task = self
+            .shared
+            .connections
+            .borrow_mut()
+            .remove(self.key as usize);
         drop(task);
         self.shared.connections_changed.notify();
     }

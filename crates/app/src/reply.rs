@@ -52,14 +52,14 @@ pub(crate) fn push_head(
 #[inline]
 pub(crate) fn push_whole_response(
     connection: &mut Connection,
-    response: Response,
+    response: &Response,
     id: &RequestId,
 ) -> AfterResponse {
     let ResponseBody::Bytes(body) = &response.body else {
         unreachable!("a streamed body is sent piece by piece")
     };
     let length = ResponseLength::Sized(body.len() as u64);
-    if let Err(error) = push_head(connection, &response, length, id) {
+    if let Err(error) = push_head(connection, response, length, id) {
         return push_fault(connection, error, id);
     }
     let (protocol, output) = (&mut connection.protocol, &mut connection.output);
@@ -82,7 +82,7 @@ pub(crate) fn push_fault(
         "a response that was refused has sent nothing"
     );
     let response = Response::new(StatusCode::INTERNAL_SERVER_ERROR);
-    push_whole_response(connection, response, id)
+    push_whole_response(connection, &response, id)
 }
 
 #[cold]

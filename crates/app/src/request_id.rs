@@ -128,7 +128,10 @@ mod tests {
 
     #[test]
     fn only_a_well_formed_id_is_taken_from_a_peer() {
-        assert_eq!(RequestId::take(b"a-1.B_2~").unwrap().to_string(), "a-1.B_2~");
+        assert_eq!(
+            RequestId::take(b"a-1.B_2~").unwrap().to_string(),
+            "a-1.B_2~"
+        );
         for bad in [&b""[..], b"a b", b"a\"b", b"a\nb", b"\xff", &[b'a'; 129]] {
             assert_eq!(RequestId::take(bad), None, "{bad:?}");
         }

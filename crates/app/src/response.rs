@@ -47,26 +47,38 @@ impl Response {
     /// `text/plain`, in UTF-8.
     #[must_use]
     pub fn text(text: impl Into<Bytes>) -> Self {
-        Response::typed("text/plain; charset=utf-8", text.into())
+        Response::typed(
+            const { HeaderValue::from_static("text/plain; charset=utf-8") },
+            text.into(),
+        )
     }
 
     /// `text/html`, in UTF-8.
     #[must_use]
     pub fn html(html: impl Into<Bytes>) -> Self {
-        Response::typed("text/html; charset=utf-8", html.into())
+        Response::typed(
+            const { HeaderValue::from_static("text/html; charset=utf-8") },
+            html.into(),
+        )
     }
 
     /// `application/octet-stream`.
     #[must_use]
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Response::typed("application/octet-stream", bytes.into())
+        Response::typed(
+            const { HeaderValue::from_static("application/octet-stream") },
+            bytes.into(),
+        )
     }
 
     /// `application/json`. A value that cannot be written as JSON is a 500 and an error in the log.
     #[must_use]
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Self {
         match serde_json::to_vec(value) {
-            Ok(json) => Response::typed("application/json", json.into()),
+            Ok(json) => Response::typed(
+                const { HeaderValue::from_static("application/json") },
+                json.into(),
+            ),
             Err(error) => {
                 tracing::error!(%error, "a response could not be written as JSON");
                 Response::new(StatusCode::INTERNAL_SERVER_ERROR)
@@ -88,9 +100,9 @@ impl Response {
         }
     }
 
-    fn typed(content_type: &'static str, body: Bytes) -> Self {
+    fn typed(content_type: HeaderValue, body: Bytes) -> Self {
         Response {
-            content_type: Some(HeaderValue::from_static(content_type)),
+            content_type: Some(content_type),
             body: ResponseBody::Bytes(body),
             ..Response::new(StatusCode::OK)
         }

@@ -182,7 +182,11 @@ pub(crate) struct RouteParams {
 
 impl RouteParams {
     pub(crate) fn range(&self, name: &str) -> Option<Range<usize>> {
-        let position = self.names.as_ref()?.iter().position(|known| known == name)?;
+        let position = self
+            .names
+            .as_ref()?
+            .iter()
+            .position(|known| known == name)?;
         let range = self.ranges.get(position)?;
         Some(range.start as usize..range.end as usize)
     }
@@ -200,7 +204,7 @@ enum Found {
     Handler(Rc<dyn Handler>),
     MethodNotAllowed { allow: String },
     Options { allow: String },
-    NotFound,
+    Nothing,
 }
 
 impl App {
@@ -221,7 +225,7 @@ impl App {
                 Rc::new(answer(StatusCode::METHOD_NOT_ALLOWED, Some(allow)))
             }
             Found::Options { allow } => Rc::new(answer(StatusCode::NO_CONTENT, Some(allow))),
-            Found::NotFound => Rc::new(answer(StatusCode::NOT_FOUND, None)),
+            Found::Nothing => Rc::new(answer(StatusCode::NOT_FOUND, None)),
         };
         if self.middleware.is_empty() {
             return handler.call(request);
@@ -240,7 +244,7 @@ impl App {
         let Ok(found) = self.paths.at(path) else {
             return match &self.fallback {
                 Some(fallback) => Found::Handler(fallback.clone()),
-                None => Found::NotFound,
+                None => Found::Nothing,
             };
         };
         let route = &self.routes[*found.value];
@@ -278,7 +282,11 @@ impl Route {
     }
 
     fn allow(&self) -> String {
-        let mut names: Vec<&str> = self.methods.iter().map(|(method, _)| method.as_str()).collect();
+        let mut names: Vec<&str> = self
+            .methods
+            .iter()
+            .map(|(method, _)| method.as_str())
+            .collect();
         if names.contains(&"GET") && !names.contains(&"HEAD") {
             names.push("HEAD");
         }

@@ -193,11 +193,19 @@ impl Server {
     ///
     /// # Panics
     /// When the thread has no loop.
-    pub fn spawn(&self, app: impl Fn() -> Router, shutdown: &Shutdown) -> Result<Serving, ServerError> {
+    pub fn spawn(
+        &self,
+        app: impl Fn() -> Router,
+        shutdown: &Shutdown,
+    ) -> Result<Serving, ServerError> {
         self.listen(&app, shutdown)
     }
 
-    fn listen(&self, app: &dyn Fn() -> Router, shutdown: &Shutdown) -> Result<Serving, ServerError> {
+    fn listen(
+        &self,
+        app: &dyn Fn() -> Router,
+        shutdown: &Shutdown,
+    ) -> Result<Serving, ServerError> {
         self.listen_at(self.address, self.threads > 1, app, shutdown)
     }
 
@@ -281,25 +289,27 @@ impl Server {
     {
         let (server, app, shutdown) = (self.clone(), app.clone(), shutdown.clone());
         let (started, listens) = mpsc::sync_channel(1);
-        let thread = thread::Builder::new().name("monoloop".into()).spawn(move || {
-            let listening = server.make_runtime().and_then(|mut runtime| {
-                let serving = runtime.block_on(async {
-                    server.listen_at(address, share_port, &*app, &shutdown)
+        let thread = thread::Builder::new()
+            .name("monoloop".into())
+            .spawn(move || {
+                let listening = server.make_runtime().and_then(|mut runtime| {
+                    let serving = runtime.block_on(async {
+                        server.listen_at(address, share_port, &*app, &shutdown)
+                    });
+                    Ok((serving?, runtime))
                 });
-                Ok((serving?, runtime))
+                match listening {
+                    Ok((serving, mut runtime)) => {
+                        let told = started.send(Ok(serving.local_addr()));
+                        debug_assert!(told.is_ok(), "the starting thread waits for this");
+                        runtime.block_on(serving.wait())
+                    }
+                    Err(error) => {
+                        let _ = started.send(Err(error));
+                        DrainReport::default()
+                    }
+                }
             });
-            match listening {
-                Ok((serving, mut runtime)) => {
-                    let told = started.send(Ok(serving.local_addr()));
-                    debug_assert!(told.is_ok(), "the starting thread waits for this");
-                    runtime.block_on(serving.wait())
-                }
-                Err(error) => {
-                    let _ = started.send(Err(error));
-                    DrainReport::default()
-                }
-            }
-        });
         let thread = thread.map_err(ServerError::Thread)?;
         let listens = listens.recv().unwrap_or(Err(ServerError::LoopDied));
         Ok((listens?, thread))
@@ -376,7 +386,12 @@ fn report(drain: &DrainReport) {
     let DrainReport { open, forced, took } = *drain;
     match forced {
         0 => tracing::info!(connections = open, ?took, "drained"),
-        _ => tracing::warn!(connections = open, forced, ?took, "drained; some connections were cut off"),
+        _ => tracing::warn!(
+            connections = open,
+            forced,
+            ?took,
+            "drained; some connections were cut off"
+        ),
     }
 }
 

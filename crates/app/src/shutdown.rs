@@ -63,7 +63,11 @@ impl Shutdown {
             if state.wish >= wish {
                 return Poll::Ready(());
             }
-            if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            if !state
+                .waiting
+                .iter()
+                .any(|waker| waker.will_wake(cx.waker()))
+            {
                 state.waiting.push(cx.waker().clone());
             }
             Poll::Pending
