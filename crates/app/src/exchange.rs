@@ -2,11 +2,13 @@
 
 use crate::access::AccessRecord;
 use crate::body::BodyFeed;
+use crate::body_pump::BodyPump;
+use crate::catch_panic::CatchPanic;
 use crate::connection::{Connection, End, deadline_in};
-use crate::handler::BoxFuture;
 use crate::health;
 use crate::reply::{push_fault, push_head, push_whole_response};
-use crate::response::{BodyStream, ResponseBody};
+use crate::response::ResponseBody;
+use crate::sending::{send_bytes, send_stream};
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Request, RequestId, Response};
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -14,10 +16,8 @@ use monoloop_proto::http1::{
     AfterResponse, BodyLength, Event, RecvError, RequestHead, ResponseLength,
 };
 use monoloop_runtime::{Context as VarContext, InContext, time};
-use std::any::Any;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -119,20 +119,19 @@ impl Exchange {
         } = *self;
         // Earlier answers do not wait for this one.
         connection.flush().await?;
-        let response =
-            match answer {
-                Answer::Response(response) => response,
-                Answer::Handler(handler) => {
-                    let mut waiting = WaitingForHandler::new(connection, handler, feed.as_ref());
-                    let answered = poll_fn(|cx| waiting.poll(connection, cx)).await;
-                    drop(waiting);
-                    answered.unwrap_or_else(|HandlerTimedOut| {
-                    tracing::warn!(request_id = %about.id, "a handler was stopped at its timeout");
-                    connection.protocol.close_after_response();
-                    (StatusCode::SERVICE_UNAVAILABLE, "the handler took too long\n").into_response()
-                })
-                }
-            };
+        let response = match answer {
+            Answer::Response(response) => response,
+            Answer::Handler(handler) => {
+                let mut waiting = WaitingForHandler {
+                    handler,
+                    pump: BodyPump::new(feed.as_ref()),
+                    deadline: deadline_in(connection.shared().timeouts.handler),
+                };
+                let answered = poll_fn(|cx| waiting.poll(connection, cx)).await;
+                drop(waiting);
+                answered.unwrap_or_else(|late| late.answer(connection, &about.id))
+            }
+        };
         about
             .answer_in_pieces(connection, feed.as_ref(), response)
             .await
@@ -168,28 +167,25 @@ fn receive_what_came(
 /// Waits for a handler, and has its body received meanwhile when it asks for it.
 struct WaitingForHandler<'a> {
     handler: InContext<CatchPanic>,
-    feed: Option<&'a BodyFeed>,
-    handler_deadline: Instant,
-    /// Set while somebody waits for a piece of the body.
-    body_deadline: Option<Instant>,
+    pump: BodyPump<'a>,
+    deadline: Instant,
 }
 
 struct HandlerTimedOut;
 
-impl<'a> WaitingForHandler<'a> {
-    fn new(
-        connection: &Connection,
-        handler: InContext<CatchPanic>,
-        feed: Option<&'a BodyFeed>,
-    ) -> Self {
-        WaitingForHandler {
-            handler,
-            feed,
-            handler_deadline: deadline_in(connection.shared().timeouts.handler),
-            body_deadline: None,
-        }
+impl HandlerTimedOut {
+    fn answer(self, connection: &mut Connection, id: &RequestId) -> Response {
+        tracing::warn!(request_id = %id, "a handler was stopped at its timeout");
+        connection.protocol.close_after_response();
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the handler took too long\n",
+        )
+            .into_response()
     }
+}
 
+impl WaitingForHandler<'_> {
     fn poll(
         &mut self,
         connection: &mut Connection,
@@ -199,64 +195,19 @@ impl<'a> WaitingForHandler<'a> {
             if let Poll::Ready(response) = Pin::new(&mut self.handler).poll(cx) {
                 return Poll::Ready(Ok(response));
             }
-            let wanting = self.feed.filter(|feed| feed.poll_wanted(cx));
-            if let Some(feed) = wanting {
-                if receive_piece(connection, feed, cx).is_ready() {
-                    self.body_deadline = None;
-                    continue;
-                }
-                let body = connection.shared().timeouts.body;
-                self.body_deadline.get_or_insert_with(|| deadline_in(body));
-            } else {
-                self.body_deadline = None;
-            }
-
-            let soonest = self.body_deadline.map_or(self.handler_deadline, |body| {
-                body.min(self.handler_deadline)
-            });
-            connection.deadline.reset(soonest);
-            ready!(connection.deadline.poll_elapsed(cx));
-            match wanting {
-                Some(feed) if soonest < self.handler_deadline => {
-                    feed.end(Err(BodyError::TimedOut));
-                    self.body_deadline = None;
-                }
-                _ => return Poll::Ready(Err(HandlerTimedOut)),
-            }
-        }
-    }
-}
-
-/// Receives until there is a piece for the body, or its end.
-fn receive_piece(connection: &mut Connection, feed: &BodyFeed, cx: &Context<'_>) -> Poll<()> {
-    // A peer that waits for 100 Continue gets it now that somebody wants the body.
-    let asked = connection.protocol.send_continue(&mut connection.output);
-    if asked.is_err() || !connection.flush_now(cx) {
-        feed.end(Err(BodyError::Disconnected));
-        return Poll::Ready(());
-    }
-    loop {
-        match connection.protocol.next_event() {
-            Ok(Event::Body(piece)) => feed.push(piece),
-            Ok(Event::EndOfMessage(_)) => feed.end(Ok(())),
-            Ok(Event::NeedData) => {
-                match ready!(connection.stream.poll_receive(cx)) {
-                    Ok(chunk) if chunk.is_empty() => connection.protocol.receive_eof(),
-                    Ok(chunk) => connection.protocol.receive(&chunk),
-                    Err(_) => {
-                        feed.end(Err(BodyError::Disconnected));
-                        return Poll::Ready(());
-                    }
-                }
+            if self.pump.poll(connection, cx).is_ready() {
                 continue;
             }
-            Ok(Event::Request(_) | Event::Paused | Event::Closed) => {
-                unreachable!("a body ends before anything else can come")
+            let body_first = self.pump.deadline().filter(|body| *body < self.deadline);
+            connection
+                .deadline
+                .reset(body_first.unwrap_or(self.deadline));
+            ready!(connection.deadline.poll_elapsed(cx));
+            match body_first {
+                Some(_) => self.pump.time_out(),
+                None => return Poll::Ready(Err(HandlerTimedOut)),
             }
-            Err(RecvError::UnexpectedEof) => feed.end(Err(BodyError::Disconnected)),
-            Err(error) => feed.end(Err(BodyError::Refused(error))),
         }
-        return Poll::Ready(());
     }
 }
 
@@ -283,11 +234,14 @@ impl About {
         if response.is_short() {
             return Ok(self.answer_whole(connection, feed, &response));
         }
-        abandon_body(connection, feed);
         let length = match &response.body {
             ResponseBody::Bytes(body) => ResponseLength::Sized(body.len() as u64),
             ResponseBody::Stream(_) => ResponseLength::Chunked,
         };
+        let is_stream = matches!(length, ResponseLength::Chunked);
+        if !is_stream {
+            abandon_body(connection, feed);
+        }
         if let Err(error) = push_head(connection, &response, length, &self.id) {
             return Ok(push_fault(connection, error, &self.id));
         }
@@ -297,12 +251,13 @@ impl About {
             _ if self.is_head => Ok(0),
             ResponseBody::Bytes(body) => send_bytes(connection, &body).await,
             ResponseBody::Stream(stream) => {
-                let (id, in_context) = (self.id.clone(), stream);
-                REQUEST_ID
-                    .scope(id, send_stream(connection, in_context))
-                    .await
+                let in_context = send_stream(connection, stream, BodyPump::new(feed));
+                REQUEST_ID.scope(self.id.clone(), in_context).await
             }
         };
+        if is_stream {
+            abandon_body(connection, feed);
+        }
         let bytes = match sent {
             Ok(bytes) => bytes,
             Err(end) => {
@@ -331,131 +286,6 @@ fn abandon_body(connection: &mut Connection, feed: Option<&BodyFeed>) {
         connection.protocol.abandon_body();
         connection.peer_is_sending = true;
     }
-}
-
-async fn send_bytes(connection: &mut Connection, body: &Bytes) -> Result<u64, End> {
-    let piece_bytes = connection.shared().response_buffer_bytes_max;
-    for piece in body.chunks(piece_bytes) {
-        send_piece(connection, piece).await?;
-    }
-    Ok(body.len() as u64)
-}
-
-/// Writes a stream as it comes: what is there goes out before the next piece is waited for, and
-/// while the peer does not read no further piece is asked for.
-async fn send_stream(connection: &mut Connection, mut stream: BodyStream) -> Result<u64, End> {
-    let mut sent = 0;
-    loop {
-        let at_once = poll_fn(|cx| Poll::Ready(poll_piece(&mut stream, cx))).await;
-        let next = match at_once {
-            Poll::Ready(next) => next,
-            Poll::Pending => {
-                connection.flush().await?;
-                poll_fn(|cx| poll_piece(&mut stream, cx)).await
-            }
-        };
-        match next {
-            Some(Ok(piece)) => {
-                sent += piece.len() as u64;
-                send_piece(connection, &piece).await?;
-            }
-            Some(Err(end)) => {
-                // What was good still goes out; that the end is missing tells the peer.
-                connection.flush().await?;
-                return Err(end);
-            }
-            None => return Ok(sent),
-        }
-    }
-}
-
-/// The next piece of a response's body. An error or a panic is reported here.
-fn poll_piece(stream: &mut BodyStream, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, End>>> {
-    match catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(cx))) {
-        Ok(polled) => polled.map(|item| {
-            item.map(|piece| {
-                piece.map_err(|error| {
-                    report_failed_body(&*error);
-                    End::BodyFailed
-                })
-            })
-        }),
-        Err(payload) => {
-            report_panic(
-                &*payload,
-                "a response's body panicked; its connection closes",
-            );
-            Poll::Ready(Some(Err(End::BodyFailed)))
-        }
-    }
-}
-
-async fn send_piece(connection: &mut Connection, piece: &[u8]) -> Result<(), End> {
-    connection
-        .protocol
-        .send_body(piece, &mut connection.output)
-        .map_err(|_| End::BodyFailed)?;
-    if connection.output.len() >= connection.shared().response_buffer_bytes_max {
-        connection.flush().await?;
-    }
-    Ok(())
-}
-
-const HANDLER_PANICKED: &str = "a handler panicked; its request is answered with 500";
-
-/// A handler's future that turns a panic into a 500: it costs this request alone.
-pub(crate) struct CatchPanic {
-    future: Option<BoxFuture<Response>>,
-}
-
-impl CatchPanic {
-    fn call(start: impl FnOnce() -> BoxFuture<Response>) -> Self {
-        let future = catch_unwind(AssertUnwindSafe(start));
-        CatchPanic {
-            future: future
-                .map_err(|payload| report_panic(&*payload, HANDLER_PANICKED))
-                .ok(),
-        }
-    }
-}
-
-impl Future for CatchPanic {
-    type Output = Response;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
-        let failed = || Poll::Ready(StatusCode::INTERNAL_SERVER_ERROR.into_response());
-        let Some(future) = &mut self.future else {
-            return failed();
-        };
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(polled) => polled,
-            Err(payload) => {
-                report_panic(&*payload, HANDLER_PANICKED);
-                failed()
-            }
-        }
-    }
-}
-
-/// A peer that breaks off what is sent back to it is no error of ours, and cannot fill the log.
-#[cold]
-fn report_failed_body(error: &(dyn std::error::Error + 'static)) {
-    const FAILED: &str = "a response's body failed halfway; its connection closes";
-    match error.downcast_ref::<BodyError>() {
-        Some(of_the_peer) => tracing::debug!(error = %of_the_peer, "{FAILED}"),
-        None => tracing::error!(%error, "{FAILED}"),
-    }
-}
-
-/// Inside the request's context, so that the line has its id.
-#[cold]
-fn report_panic(payload: &(dyn Any + Send), what: &str) {
-    let message = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message");
-    tracing::error!(panic = message, "{what}");
 }
 
 impl Response {

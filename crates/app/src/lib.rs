@@ -35,6 +35,8 @@
 mod accept;
 mod access;
 mod body;
+mod body_pump;
+mod catch_panic;
 mod changed;
 pub mod cli;
 pub mod config;
@@ -50,6 +52,7 @@ mod request;
 mod request_id;
 mod response;
 mod router;
+mod sending;
 mod server;
 mod shutdown;
 mod standard_fields;

@@ -1,0 +1,117 @@
+//! Sending the bodies of responses piece by piece, no faster than the peer reads.
+
+use crate::BodyError;
+use crate::body_pump::BodyPump;
+use crate::catch_panic::report_panic;
+use crate::connection::{Connection, End};
+use crate::response::BodyStream;
+use bytes::Bytes;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, ready};
+
+/// Returns how many bytes of body were sent.
+pub(crate) async fn send_bytes(connection: &mut Connection, body: &Bytes) -> Result<u64, End> {
+    let piece_bytes = connection.shared().response_buffer_bytes_max;
+    for piece in body.chunks(piece_bytes) {
+        send_piece(connection, piece).await?;
+    }
+    Ok(body.len() as u64)
+}
+
+/// Writes a stream as it comes: what is there goes out before the next piece is waited for, and
+/// while the peer does not read no further piece is asked for.
+/// It may be made of the request's body, which is received meanwhile.
+pub(crate) async fn send_stream(
+    connection: &mut Connection,
+    mut stream: BodyStream,
+    mut pump: BodyPump<'_>,
+) -> Result<u64, End> {
+    let mut sent = 0;
+    loop {
+        let at_once = poll_fn(|cx| Poll::Ready(poll_piece(&mut stream, cx))).await;
+        let next = match at_once {
+            Poll::Ready(next) => next,
+            Poll::Pending => {
+                connection.flush().await?;
+                poll_fn(|cx| poll_piece_and_pump(connection, &mut stream, &mut pump, cx)).await
+            }
+        };
+        match next {
+            Some(Ok(piece)) => {
+                sent += piece.len() as u64;
+                send_piece(connection, &piece).await?;
+            }
+            Some(Err(end)) => {
+                // What was good still goes out; that the end is missing tells the peer.
+                connection.flush().await?;
+                return Err(end);
+            }
+            None => return Ok(sent),
+        }
+    }
+}
+
+fn poll_piece_and_pump(
+    connection: &mut Connection,
+    stream: &mut BodyStream,
+    pump: &mut BodyPump<'_>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, End>>> {
+    loop {
+        if let Poll::Ready(next) = poll_piece(stream, cx) {
+            return Poll::Ready(next);
+        }
+        if pump.poll(connection, cx).is_ready() {
+            continue;
+        }
+        let Some(deadline) = pump.deadline() else {
+            return Poll::Pending;
+        };
+        connection.deadline.reset(deadline);
+        ready!(connection.deadline.poll_elapsed(cx));
+        pump.time_out();
+    }
+}
+
+/// The next piece of a response's body. An error or a panic is reported here.
+fn poll_piece(stream: &mut BodyStream, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, End>>> {
+    match catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(cx))) {
+        Ok(polled) => polled.map(|item| {
+            item.map(|piece| {
+                piece.map_err(|error| {
+                    report_failed_body(&*error);
+                    End::BodyFailed
+                })
+            })
+        }),
+        Err(payload) => {
+            report_panic(
+                &*payload,
+                "a response's body panicked; its connection closes",
+            );
+            Poll::Ready(Some(Err(End::BodyFailed)))
+        }
+    }
+}
+
+async fn send_piece(connection: &mut Connection, piece: &[u8]) -> Result<(), End> {
+    connection
+        .protocol
+        .send_body(piece, &mut connection.output)
+        .map_err(|_| End::BodyFailed)?;
+    if connection.output.len() >= connection.shared().response_buffer_bytes_max {
+        connection.flush().await?;
+    }
+    Ok(())
+}
+
+/// A peer that breaks off what is sent back to it is no error of ours, and cannot fill the log.
+#[cold]
+fn report_failed_body(error: &(dyn std::error::Error + 'static)) {
+    const FAILED: &str = "a response's body failed halfway; its connection closes";
+    match error.downcast_ref::<BodyError>() {
+        Some(of_the_peer) => tracing::debug!(error = %of_the_peer, "{FAILED}"),
+        None => tracing::error!(%error, "{FAILED}"),
+    }
+}
