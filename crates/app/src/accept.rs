@@ -17,6 +17,18 @@ use std::time::Duration;
 /// serves sooner and costs ten system calls a second.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long the drain waits before it looks at the backlog for the last time. A tick: timers are
+/// judged after the operating system was asked, so by then it has told who was waiting.
+const LAST_LOOK: Duration = Duration::from_millis(1);
+
+/// Connections that are accepted once the loop drains: as many as the backlog holds, so that a
+/// flood of new ones does not put off the end.
+const LAST_ACCEPTS_MAX: usize = 4096;
+
+/// Accepts that a fresh step can do for certain (`ops_per_step_max` is 128): within it, "nobody
+/// waits" is never the step's own exhaustion.
+const ACCEPTS_PER_STEP: usize = 32;
+
 /// Accepts until the loop drains. What was in the backlog by then is accepted, too.
 pub(crate) async fn accept_until_draining(
     mut listener: TcpListener,
@@ -37,7 +49,7 @@ pub(crate) async fn accept_until_draining(
             continue;
         }
         match accept_or_drain(&mut listener, &shared).await {
-            None => return,
+            None => break,
             Some(Ok((stream, peer))) => {
                 at_limit = false;
                 serve(stream, peer, &shared);
@@ -51,9 +63,33 @@ pub(crate) async fn accept_until_draining(
             }
         }
     }
+    accept_backlog(&mut listener, &shared).await;
 }
 
-/// `None` when the loop drains and nobody waits to be accepted.
+/// Accepts those who connected before the loop began to drain: closing the listener would reset
+/// them, with their requests sent.
+async fn accept_backlog(listener: &mut TcpListener, shared: &Rc<LoopState>) {
+    time::sleep(LAST_LOOK).await;
+    for tried in 0..LAST_ACCEPTS_MAX {
+        if tried % ACCEPTS_PER_STEP == 0 {
+            yield_now().await;
+        }
+        let accepted = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
+        match accepted {
+            Poll::Pending => return,
+            Poll::Ready(Ok((stream, peer))) => serve(stream, peer, shared),
+            Poll::Ready(Err(error)) if concerns_one_connection(&error) => {}
+            // Descriptors come back when connections close, and only then.
+            Poll::Ready(Err(_)) if shared.open_connections() > 0 => rest(shared).await,
+            Poll::Ready(Err(error)) => {
+                tracing::warn!(%error, "cannot accept; those in the backlog are turned away");
+                return;
+            }
+        }
+    }
+}
+
+/// `None` when the loop drains.
 async fn accept_or_drain(
     listener: &mut TcpListener,
     shared: &LoopState,
@@ -84,7 +120,7 @@ async fn rest(shared: &LoopState) {
     let open = shared.open_connections();
     let fewer = shared
         .connections_changed
-        .wait_until(|| shared.open_connections() < open || shared.draining.get());
+        .wait_until(|| shared.open_connections() < open);
     // Either will do.
     let _ = time::timeout(EXHAUSTED_PAUSE, fewer).await;
 }

@@ -312,21 +312,31 @@ impl Connection {
                 self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason);
                 true
             }
+            End::WriteTimeout => {
+                self.reset();
+                return end;
+            }
             End::HeadTimeout
             | End::IdleTimeout
             | End::BodyTimeout
-            | End::WriteTimeout
             | End::Drained
             | End::Broken(_)
             | End::BodyFailed => return end,
         };
         if let Err(broken) = self.flush().await {
+            self.reset();
             return broken;
         }
         if lingers && self.stream.shutdown(Shutdown::Write).is_ok() {
             self.linger().await;
         }
         end
+    }
+
+    /// Has closing drop what the peer did not take; the kernel would keep it for minutes.
+    fn reset(&mut self) {
+        // It fails when the connection is gone, and then there is nothing to be dropped.
+        let _ = self.stream.set_linger(Some(Duration::ZERO));
     }
 
     fn push_refusal(&mut self, status: StatusCode, reason: &dyn fmt::Display) {

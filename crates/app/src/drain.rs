@@ -2,7 +2,8 @@
 
 use crate::loop_state::LoopState;
 use crate::shutdown::{Shutdown, Wish};
-use monoloop_runtime::time;
+use monoloop_runtime::{JoinHandle, time};
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -24,6 +25,7 @@ pub struct DrainReport {
 pub(crate) async fn drain_when_asked(
     shared: &LoopState,
     shutdown: &Shutdown,
+    accepting: JoinHandle<()>,
     delay: Duration,
     timeout: Duration,
 ) -> DrainReport {
@@ -39,15 +41,26 @@ pub(crate) async fn drain_when_asked(
     shared.draining_began.notify();
     shared.connections_changed.notify();
     shared.wake_connections();
-    let open = shared.open_connections();
-    tracing::info!(connections = open, ?timeout, "draining");
 
     let all_closed = || shared.open_connections() == 0;
-    let closed = shared.connections_changed.wait_until(all_closed);
+    let accept_task = accepting.task();
+    let open = Cell::new(None);
+    let closed = async {
+        // Those who are still in the backlog are waited for like all others.
+        let _ = accepting.await;
+        open.set(Some(shared.open_connections()));
+        tracing::info!(
+            connections = shared.open_connections(),
+            ?timeout,
+            "draining"
+        );
+        shared.connections_changed.wait_until(all_closed).await;
+    };
     let closed_or_late = async {
         let _ = time::timeout(timeout, closed).await;
     };
     either(closed_or_late, shutdown.wait_for(Wish::Force)).await;
+    accept_task.cancel();
 
     let forced = shared.open_connections();
     if forced > 0 {
@@ -55,7 +68,7 @@ pub(crate) async fn drain_when_asked(
         shared.connections_changed.wait_until(all_closed).await;
     }
     DrainReport {
-        open,
+        open: open.get().unwrap_or(forced),
         forced,
         took: time::now().saturating_duration_since(asked_at),
     }

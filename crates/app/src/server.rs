@@ -233,12 +233,13 @@ impl Server {
             settings.health,
         );
         let accepting = accept_until_draining(listener, shared.clone(), settings.connections_max);
-        drop(spawn_named("accept", accepting));
+        let accepting = spawn_named("accept", accepting);
         let shutdown = shutdown.clone();
         let draining = spawn_named("drain", async move {
             drain_when_asked(
                 &shared,
                 &shutdown,
+                accepting,
                 settings.drain_delay,
                 settings.drain_timeout,
             )

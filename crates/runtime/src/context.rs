@@ -326,14 +326,18 @@ impl<T: 'static> ContextVar<T> {
     where
         T: Clone,
     {
-        self.with(|value| value.cloned())
-            .or_else(|| self.default.map(|default| default()))
+        self.with(|value| match value {
+            Some(value) => Some(value.clone()),
+            None => self.default.map(|default| default()),
+        })
     }
 
     /// Looks at the value in the current context without cloning it; `None` when it is not
     /// set (a declared default is not a set value). `f` may set variables itself.
     pub fn with<R>(&'static self, f: impl FnOnce(Option<&T>) -> R) -> R {
-        let value = CURRENT.with(|current| current.borrow().get(self.key()).cloned());
+        // While the thread ends its locals may be gone: then nothing is set.
+        let value = CURRENT.try_with(|current| current.borrow().get(self.key()).cloned());
+        let value = value.ok().flatten();
         f(value.as_deref().and_then(<dyn Any>::downcast_ref))
     }
 

@@ -7,7 +7,7 @@ use crate::task::TaskId;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 
 /// Ends the wait of a driver from another thread.
@@ -34,7 +34,8 @@ thread_local! {
 
 /// Wakes from other threads, until the loop's next turn.
 pub(crate) struct Inbox {
-    wakes: Mutex<Vec<TaskId>>,
+    /// `None` once the loop is gone: wakers may outlive it and must not pile up wakes.
+    wakes: Mutex<Option<Vec<TaskId>>>,
     /// Whether `wakes` is not empty; also, whether the driver was notified already.
     has_wakes: AtomicBool,
     notify: Box<dyn Notify>,
@@ -43,7 +44,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     pub(crate) fn new(notify: Box<dyn Notify>) -> Arc<Self> {
         Arc::new(Inbox {
-            wakes: Mutex::new(Vec::new()),
+            wakes: Mutex::new(Some(Vec::new())),
             has_wakes: AtomicBool::new(false),
             notify,
         })
@@ -67,8 +68,9 @@ impl Inbox {
 
     /// Leaves a wake for the loop's next turn, and ends its wait when this is the first.
     fn push(&self, id: TaskId) {
-        let mut wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
-        wakes.push(id);
+        let mut wakes = self.lock();
+        let Some(list) = &mut *wakes else { return };
+        list.push(id);
         let first = !self.has_wakes.swap(true, Ordering::Release);
         drop(wakes);
         if first {
@@ -82,10 +84,21 @@ impl Inbox {
         // A wake that is pushed right after this load has notified the driver, whose
         // next wait returns at once.
         if self.has_wakes.load(Ordering::Acquire) {
-            let mut wakes = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut wakes = self.lock();
             self.has_wakes.store(false, Ordering::Relaxed);
-            woken.append(&mut wakes);
+            if let Some(list) = &mut *wakes {
+                woken.append(list);
+            }
         }
+    }
+
+    /// From now on wakes do nothing.
+    pub(crate) fn close(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<TaskId>>> {
+        self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,5 +126,98 @@ impl Wake for TaskWaker {
         if !matches!(local, Ok(Some(()))) {
             self.inbox.push(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Waker;
+
+    #[derive(Default)]
+    struct Notified(Arc<AtomicUsize>);
+
+    impl Notify for Notified {
+        fn notify(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn id(bits: u64) -> TaskId {
+        TaskId::from_bits(1 << 32 | bits)
+    }
+
+    fn inbox() -> (Arc<Inbox>, Arc<AtomicUsize>) {
+        let notified = Notified::default();
+        let count = notified.0.clone();
+        (Inbox::new(Box::new(notified)), count)
+    }
+
+    fn waker(inbox: &Arc<Inbox>, id: TaskId) -> Waker {
+        Waker::from(Arc::new(TaskWaker {
+            id: AtomicU64::new(id.to_bits()),
+            inbox: inbox.clone(),
+        }))
+    }
+
+    fn drain(inbox: &Inbox) -> Vec<TaskId> {
+        let mut woken = Vec::new();
+        inbox.drain_into(&mut woken);
+        woken
+    }
+
+    #[test]
+    fn wakes_are_kept_in_order_and_the_first_of_a_turn_notifies() {
+        let (inbox, notified) = inbox();
+        for turn in 1..=3 {
+            for bits in [5, 3, 5] {
+                waker(&inbox, id(bits)).wake();
+            }
+            assert_eq!(notified.load(Ordering::Relaxed), turn);
+            assert_eq!(drain(&inbox), [id(5), id(3), id(5)]);
+            assert_eq!(drain(&inbox), []);
+        }
+    }
+
+    #[test]
+    fn a_wake_on_the_loops_own_thread_goes_straight_to_the_queue_of_that_loop() {
+        #[derive(Default)]
+        struct Queue(RefCell<Vec<TaskId>>);
+        impl WakeLocal for Queue {
+            fn wake_local(&self, id: TaskId) {
+                self.0.borrow_mut().push(id);
+            }
+        }
+        let ((own, notified), (other, others_notified)) = (inbox(), inbox());
+        let queue = Rc::new(Queue::default());
+        Inbox::attach_thread(&own, queue.clone());
+        waker(&own, id(1)).wake_by_ref();
+        waker(&other, id(2)).wake_by_ref();
+        std::thread::scope(|scope| {
+            scope.spawn(|| waker(&own, id(3)).wake());
+        });
+        Inbox::detach_thread();
+        waker(&own, id(4)).wake();
+        assert_eq!(*queue.0.borrow(), [id(1)]);
+        assert_eq!(
+            (drain(&own), drain(&other)),
+            (vec![id(3), id(4)], vec![id(2)])
+        );
+        assert_eq!(notified.load(Ordering::Relaxed), 1);
+        assert_eq!(others_notified.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn wakes_of_a_loop_that_is_gone_do_not_pile_up() {
+        let (inbox, notified) = inbox();
+        waker(&inbox, id(1)).wake();
+        inbox.close();
+        for _ in 0..1000 {
+            waker(&inbox, id(1)).wake();
+        }
+        assert!(inbox.lock().is_none());
+        assert_eq!(drain(&inbox), []);
+        assert_eq!(notified.load(Ordering::Relaxed), 1);
     }
 }

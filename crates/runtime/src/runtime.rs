@@ -57,7 +57,6 @@ impl Runtime {
     }
 
     /// Makes a loop with other bounds or another clock.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -141,6 +140,7 @@ impl Drop for Runtime {
                 break;
             }
         }
+        self.core.inbox.close();
         Inbox::detach_thread();
         // The thread may be ending, with its locals gone already.
         let core = CURRENT.try_with(|current| current.borrow_mut().take());

@@ -1,5 +1,7 @@
 //! Blocking work beside the loop: bounded, in order, and not lost.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{assert_balance, ms, on_drop, panic_message, quietly, run, turns};
@@ -295,7 +297,10 @@ fn jobs_that_run_when_the_loop_ends_finish_and_those_queued_are_dropped() {
     leave.send(()).unwrap();
     is_done.recv().unwrap();
     // The queued job's closure was dropped with the loop.
-    assert_eq!((ran.load(Ordering::SeqCst), Arc::strong_count(&ran)), (0, 1));
+    assert_eq!(
+        (ran.load(Ordering::SeqCst), Arc::strong_count(&ran)),
+        (0, 1)
+    );
 }
 
 #[test]
@@ -309,6 +314,9 @@ fn a_blocking_handle_that_is_polled_after_its_answer_says_so() {
             let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
             let _ = std::pin::Pin::new(&mut job).poll(cx);
         });
-        assert!(message.contains("polled after it had answered"), "{message}");
+        assert!(
+            message.contains("polled after it had answered"),
+            "{message}"
+        );
     });
 }

@@ -1,5 +1,7 @@
 //! Futures of the loop inside combinators that poll with wakers of their own.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{ms, pair, run};

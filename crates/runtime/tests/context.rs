@@ -1,5 +1,7 @@
 //! Context variables follow the work. Where it applies, after CPython's `test_context.py`.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{Journal, jumping, ms, on_drop, panic_message, poll_once, quietly, run, turns};
@@ -176,12 +178,19 @@ fn the_blocking_pool_gets_the_values_that_can_be_sent() {
         NUMBER.set(7);
         LOCAL.set(Rc::new(Cell::new(1)));
         let seen = spawn_blocking(|| {
-            let seen = (USER.get(), NUMBER.get(), LOCAL.with(|value| value.is_some()));
+            let seen = (
+                USER.get(),
+                NUMBER.get(),
+                LOCAL.with(|value| value.is_some()),
+            );
             NUMBER.set(8);
             seen
         });
         let (user, number, local) = seen.await.unwrap();
-        assert_eq!((user.as_deref(), number, local), (Some("ann"), Some(7), false));
+        assert_eq!(
+            (user.as_deref(), number, local),
+            (Some("ann"), Some(7), false)
+        );
         assert_eq!(NUMBER.get(), Some(7));
         // The pool's thread keeps nothing for the next job.
         let next = Context::default().run(|| spawn_blocking(|| NUMBER.get()));
@@ -285,9 +294,8 @@ fn a_panic_inside_a_scope_or_a_task_does_not_leave_its_values_behind() {
         assert!(task.await.is_err());
         assert_eq!(NUMBER.get(), None);
         assert_eq!(USER.get().as_deref(), Some("nobody"));
-        let caught = quietly(|| {
-            std::panic::catch_unwind(|| NUMBER.sync_scope(7, || panic!("on purpose")))
-        });
+        let caught =
+            quietly(|| std::panic::catch_unwind(|| NUMBER.sync_scope(7, || panic!("on purpose"))));
         assert!(caught.is_err());
         assert_eq!(NUMBER.get(), None);
     });

@@ -1,5 +1,7 @@
 //! Waiting for tasks, and asking them to end.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{Journal, Silence, on_drop, pair, poll_once, run, turns};

@@ -1,5 +1,7 @@
 //! TCP over loopback: what arrives, what is lost, and who is told.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{any_port, assert_balance, jumping, ms, pair, poll_once, run, turns, with_plain_peer};
@@ -11,7 +13,10 @@ use monoloop_runtime::time::{self, timeout};
 use monoloop_runtime::{Config, Runtime, spawn, yield_now};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 /// Reads to the end.
 async fn rest(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
@@ -127,7 +132,11 @@ fn more_slices_than_the_system_takes_at_once_are_all_written() {
             let (one, other) = pair().await;
             let (mut writer, mut reader) = if turned { (other, one) } else { (one, other) };
             let bytes = pattern(5000);
-            let mut slices: Vec<_> = bytes.iter().map(std::slice::from_ref).map(IoSlice::new).collect();
+            let mut slices: Vec<_> = bytes
+                .iter()
+                .map(std::slice::from_ref)
+                .map(IoSlice::new)
+                .collect();
             let writing = timeout(ms(1000), writer.write_all_vectored(&mut slices));
             writing.await.expect("there is room").unwrap();
             drop(writer);
@@ -335,7 +344,10 @@ async fn check(mut half: OwnedReadHalf, length: usize) {
         // One byte of each chunk, and where it ends, are enough: nothing may shift.
         assert_eq!(chunk[0], (seen * 31 + seen / 251) as u8);
         seen += chunk.len();
-        assert_eq!(chunk[chunk.len() - 1], ((seen - 1) * 31 + (seen - 1) / 251) as u8);
+        assert_eq!(
+            chunk[chunk.len() - 1],
+            ((seen - 1) * 31 + (seen - 1) / 251) as u8
+        );
     }
     assert_eq!(seen, length);
 }
@@ -509,7 +521,10 @@ fn a_buffer_goes_back_to_the_loop_and_is_lent_again() {
         let held = other.receive().await.unwrap();
         assert!(timeout(ms(1), other.receive()).await.is_err());
         one.write_all(b"y").await.unwrap();
-        assert_eq!((&*held, &*other.receive().await.unwrap()), (&b"x"[..], &b"y"[..]));
+        assert_eq!(
+            (&*held, &*other.receive().await.unwrap()),
+            (&b"x"[..], &b"y"[..])
+        );
     });
 }
 
@@ -553,45 +568,56 @@ fn a_stream_may_outlive_its_loop_and_close_then() {
     assert_eq!(peer.read(&mut [0; 4]).unwrap(), 0);
 }
 
+/// A waker whose destructor uses the loop.
+struct Greedy(Arc<AtomicUsize>);
+
+impl Wake for Greedy {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Greedy {
+    fn drop(&mut self) {
+        drop(spawn(async {}));
+        drop(TcpListener::bind(any_port()).unwrap());
+        let mut sleep = time::sleep(ms(1));
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(sleep.poll_elapsed(cx).is_pending());
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_waker_whose_destructor_uses_the_loop_may_be_remembered_by_sockets_timers_and_tasks() {
-    struct Greedy(std::sync::Arc<std::sync::atomic::AtomicUsize>);
-    impl std::task::Wake for Greedy {
-        fn wake(self: std::sync::Arc<Self>) {}
-    }
-    impl Drop for Greedy {
-        fn drop(&mut self) {
-            drop(spawn(async {}));
-            drop(TcpListener::bind(any_port()).unwrap());
-            let mut sleep = time::sleep(ms(1));
-            let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
-            assert!(sleep.poll_elapsed(cx).is_pending());
-            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
-    }
     run(async {
-        let drops = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let greedy = || {
-            let greedy = std::sync::Arc::new(Greedy(drops.clone()));
-            std::task::Waker::from(greedy)
+        let drops = Arc::new(AtomicUsize::new(0));
+        let wait = |mut future: Pin<&mut dyn Erased>| {
+            let waker = Waker::from(Arc::new(Greedy(drops.clone())));
+            assert!(!future.as_mut().is_ready(&mut Context::from_waker(&waker)));
         };
-        fn poll<F: Future + Unpin>(future: &mut F, waker: std::task::Waker) {
-            let cx = &mut std::task::Context::from_waker(&waker);
-            assert!(std::pin::Pin::new(future).poll(cx).is_pending());
-        }
         let (_one, mut other) = pair().await;
         let mut task = spawn(std::future::pending::<()>());
         let mut sleep = time::sleep(ms(10));
         let mut listener = TcpListener::bind(any_port()).unwrap();
         for _ in 0..3 {
-            poll(&mut task, greedy());
-            poll(&mut sleep, greedy());
-            poll(&mut Box::pin(other.receive()), greedy());
-            poll(&mut Box::pin(listener.accept()), greedy());
+            wait(pin!(&mut task));
+            wait(pin!(&mut sleep));
+            wait(pin!(other.receive()));
+            wait(pin!(listener.accept()));
         }
         task.cancel();
         drop((task, sleep, other, listener));
         turns(3).await;
-        assert_eq!(drops.load(std::sync::atomic::Ordering::Relaxed), 12);
+        assert_eq!(drops.load(Ordering::Relaxed), 12);
     });
+}
+
+/// A future of any output.
+trait Erased {
+    fn is_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool;
+}
+
+impl<F: Future> Erased for F {
+    fn is_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        self.poll(cx).is_ready()
+    }
 }

@@ -1,5 +1,7 @@
 //! In what order tasks run, and that nobody shuts the others out.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{Journal, jumping, manual, pair, run, turns};
@@ -133,7 +135,7 @@ fn a_task_that_wakes_itself_during_its_step_is_stepped_once_in_the_next_turn() {
     run(async {
         let task = spawn(poll_fn(|cx| {
             cx.waker().wake_by_ref();
-            cx.waker().clone().wake();
+            cx.waker().wake_by_ref();
             Poll::<()>::Pending
         }))
         .task();
@@ -159,7 +161,10 @@ fn callbacks_run_in_the_order_they_were_given_in_one_queue_with_the_tasks() {
         call_soon(note("second"));
         let called_off = call_soon(note("called off"));
         called_off.cancel();
-        assert!(journal.take().is_empty(), "nothing runs before the next turn");
+        assert!(
+            journal.take().is_empty(),
+            "nothing runs before the next turn"
+        );
         turns(1).await;
         assert_eq!(journal.take(), ["first", "a task", "second"]);
         assert!(called_off.is_finished());

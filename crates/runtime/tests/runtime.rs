@@ -1,5 +1,7 @@
 //! Making a loop, running it, ending it.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{Journal, assert_balance, jumping, on_drop, panic_message, quietly, turns};
@@ -28,18 +30,18 @@ fn the_main_future_may_borrow_from_its_caller() {
 fn tasks_stay_between_two_calls_of_block_on_and_go_on_in_the_second() {
     let mut runtime = jumping();
     let journal = Journal::default();
-    let task = runtime.block_on(async {
+    let task = spawn({
         let journal = journal.clone();
-        let task = spawn(async move {
+        async move {
             for number in 0..6 {
                 journal.add(number);
                 yield_now().await;
             }
             "finished"
-        });
-        turns(3).await;
-        task
+        }
     });
+    // The main future ends in its third step, behind the task's.
+    runtime.block_on(turns(2));
     assert_eq!(journal.take(), [0, 1, 2]);
     assert_eq!(runtime.stats().tasks, 1);
     assert_eq!(runtime.block_on(task).unwrap(), "finished");
@@ -112,7 +114,7 @@ fn each_thread_may_have_a_loop_of_its_own() {
 #[test]
 fn a_panic_of_the_main_future_comes_out_of_block_on_and_the_loop_stays_usable() {
     let mut runtime = jumping();
-    let left = runtime.block_on(async { spawn(async { "the others go on" }) });
+    let left = spawn(async { "the others go on" });
     let message = panic_message(|| {
         runtime.block_on(async {
             yield_now().await;
@@ -230,11 +232,11 @@ fn a_destructor_that_panics_does_not_keep_the_loop_from_dropping_the_rest() {
 
 #[test]
 fn a_destructor_that_spawns_its_like_without_end_is_cut_off() {
-    fn spawn_another(count: Rc<Cell<u64>>) {
+    fn spawn_another(count: &Rc<Cell<u64>>) {
         count.set(count.get() + 1);
         let guard = on_drop({
             let count = count.clone();
-            move || spawn_another(count)
+            move || spawn_another(&count)
         });
         drop(spawn(async move {
             let _guard = guard;
@@ -243,7 +245,7 @@ fn a_destructor_that_spawns_its_like_without_end_is_cut_off() {
     }
     let runtime = jumping();
     let count = Rc::new(Cell::new(0));
-    spawn_another(count.clone());
+    spawn_another(&count);
     quietly(|| drop(runtime));
     assert!(count.get() > 10);
     assert!(Runtime::new().is_ok());
@@ -273,7 +275,10 @@ fn a_join_handle_that_outlives_its_loop_reports_a_cancellation() {
     assert!(finished.is_finished() && pending.is_finished());
     pending.cancel();
     pending.task().wake();
-    assert_eq!((pending.task().steps(), pending.task().name()), (None, None));
+    assert_eq!(
+        (pending.task().steps(), pending.task().name()),
+        (None, None)
+    );
     let mut next = jumping();
     let Err(JoinError::Cancelled(cancelled)) = next.block_on(pending) else {
         panic!("a task that was dropped with its loop has no output");
@@ -292,7 +297,8 @@ fn a_loop_may_live_in_a_thread_local() {
         RUNTIME.with(|slot| {
             let mut slot = slot.borrow_mut();
             let runtime = slot.insert(Runtime::new().unwrap());
-            drop(runtime.block_on(async { spawn(std::future::pending::<()>()) }));
+            drop(spawn(std::future::pending::<()>()));
+            runtime.block_on(turns(1));
         });
     })
     .join()

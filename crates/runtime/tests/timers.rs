@@ -1,5 +1,7 @@
 //! Sleeping, limits and ticking, on clocks that no test has to wait for.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{Journal, jumping, manual, ms, on_drop, poll_once, run, turns};
@@ -11,7 +13,7 @@ use monoloop_runtime::time::{
 };
 use monoloop_runtime::{Runtime, spawn, yield_now};
 use proptest::prelude::*;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -262,17 +264,36 @@ fn who_waits_already_is_woken_at_the_new_deadline_without_being_polled_before() 
 }
 
 #[test]
+fn who_waits_is_woken_at_once_when_the_deadline_is_moved_into_the_past() {
+    let mut runtime = manual();
+    runtime.block_on(async {
+        let sleeping = Rc::new(RefCell::new(sleep(ms(100))));
+        let start = time::now();
+        let waiting = spawn({
+            let sleeping = sleeping.clone();
+            std::future::poll_fn(move |cx| sleeping.borrow_mut().poll_elapsed(cx))
+        });
+        advance(ms(50)).await;
+        sleeping.borrow_mut().reset(start + ms(50));
+        turns(2).await;
+        assert!(waiting.is_finished());
+    });
+    common::assert_balance(&mut runtime);
+}
+
+#[test]
 fn a_sleep_may_move_between_tasks_and_combinators_while_it_is_armed() {
     run(async {
         let start = time::now();
         let mut sleeping = sleep(ms(100));
         assert!(poll_once(&mut sleeping).await.is_pending());
-        let mut sleeping = spawn(async move {
+        let (give, take) = std::sync::mpsc::channel();
+        let elsewhere = spawn(async move {
             assert!(timeout(ms(10), &mut sleeping).await.is_err());
-            sleeping
-        })
-        .await
-        .unwrap();
+            give.send(sleeping).unwrap();
+        });
+        elsewhere.await.unwrap();
+        let mut sleeping = take.recv().unwrap();
         for inside in EVERYWHERE {
             assert!(timeout(ms(10), wait(inside, &mut sleeping)).await.is_err());
         }
@@ -482,7 +503,11 @@ fn an_interval_without_end_ticks_once() {
     run(async {
         let mut ticks = interval(Duration::MAX);
         ticks.tick().await;
-        assert!(timeout(Duration::from_secs(86_400), ticks.tick()).await.is_err());
+        assert!(
+            timeout(Duration::from_secs(86_400), ticks.tick())
+                .await
+                .is_err()
+        );
     });
 }
 

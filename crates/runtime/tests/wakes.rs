@@ -1,5 +1,7 @@
 //! Wakes from other threads, of tasks and loops that may be gone.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{jumping, own_waker, run, turns};

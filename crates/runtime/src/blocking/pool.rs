@@ -217,3 +217,151 @@ fn wake(waker: Option<Waker>) {
         waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::task::Wake;
+
+    fn pool(threads: u32, queue: u32) -> Pool {
+        let mut config = Config::default();
+        (config.blocking_threads_max, config.blocking_queue_max) = (threads, queue);
+        Pool::new(&config)
+    }
+
+    /// Occupies the pool's only thread until the sender is dropped.
+    fn occupy(pool: &Pool) -> Sender<()> {
+        let ((begin, began), (leave, wait)) = (channel(), channel::<()>());
+        let job = move || {
+            begin.send(()).unwrap();
+            let _ = wait.recv();
+        };
+        assert!(pool.offer(Box::new(job)).is_ok());
+        began.recv().unwrap();
+        leave
+    }
+
+    #[derive(Default)]
+    struct Called(AtomicUsize);
+
+    impl Wake for Called {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// One who stands in line.
+    struct Waits {
+        called: Arc<Called>,
+        job: Option<(Job, Ticket)>,
+    }
+
+    impl Waits {
+        fn stand(pool: &Pool) -> Waits {
+            let called = Arc::new(Called::default());
+            let waker = Waker::from(called.clone());
+            let Submitted::Full(job, ticket) = pool.stand_in_line(Box::new(|| ()), None, &waker)
+            else {
+                panic!("the queue is full");
+            };
+            let job = Some((job, ticket));
+            Waits { called, job }
+        }
+
+        fn calls(&self) -> usize {
+            self.called.0.load(Ordering::SeqCst)
+        }
+
+        /// Whether it was let in.
+        fn again(&mut self, pool: &Pool) -> bool {
+            let (job, ticket) = self.job.take().unwrap();
+            match pool.stand_in_line(job, Some(ticket), Waker::noop()) {
+                Submitted::Accepted => true,
+                Submitted::Full(job, ticket) => {
+                    self.job = Some((job, ticket));
+                    false
+                }
+            }
+        }
+    }
+
+    /// A job that tells when it has run, and who is told.
+    fn telling() -> (Job, Receiver<()>) {
+        let (tell, told) = channel();
+        (Box::new(move || tell.send(()).unwrap()), told)
+    }
+
+    #[test]
+    fn a_full_queue_turns_jobs_away_and_lets_in_first_come_first_served() {
+        let pool = pool(1, 1);
+        let leave = occupy(&pool);
+        let (last, has_run) = telling();
+        assert!(pool.offer(last).is_ok(), "one may be queued");
+        assert!(pool.offer(Box::new(|| ())).is_err());
+        let (mut first, mut second) = (Waits::stand(&pool), Waits::stand(&pool));
+        assert!(!first.again(&pool) && !second.again(&pool));
+        drop(leave);
+        has_run.recv().unwrap();
+        // There is room, but not for who comes later.
+        assert!(!second.again(&pool));
+        assert!(pool.offer(Box::new(|| ())).is_err());
+        assert!(first.again(&pool));
+    }
+
+    #[test]
+    fn who_is_first_in_line_is_called_when_a_job_leaves_the_queue() {
+        let pool = pool(1, 1);
+        let leave = occupy(&pool);
+        let ((queued, has_run), (begin, began)) = (telling(), channel());
+        let (finish, wait) = channel::<()>();
+        let queued: Job = Box::new(move || {
+            queued();
+            begin.send(()).unwrap();
+            let _ = wait.recv();
+        });
+        assert!(pool.offer(queued).is_ok());
+        let (first, second) = (Waits::stand(&pool), Waits::stand(&pool));
+        assert_eq!((first.calls(), second.calls()), (0, 0));
+        drop(leave);
+        has_run.recv().unwrap();
+        began.recv().unwrap();
+        // Called before the job began.
+        assert_eq!((first.calls(), second.calls()), (1, 0));
+        // The first leaves instead of coming: the call goes to the second.
+        pool.leave_line(first.job.unwrap().1);
+        assert_eq!(second.calls(), 1);
+        drop(finish);
+    }
+
+    #[test]
+    fn a_job_that_panics_takes_neither_its_thread_nor_its_count_along() {
+        let pool = pool(1, 4);
+        for _ in 0..3 {
+            let job: Job = Box::new(|| std::panic::resume_unwind(Box::new(())));
+            assert!(pool.offer(job).is_ok());
+        }
+        let (job, has_run) = telling();
+        assert!(pool.offer(job).is_ok());
+        has_run.recv().unwrap();
+        drop(occupy(&pool));
+        assert!(pool.unfinished() <= 1, "only the last may still be ending");
+    }
+
+    #[test]
+    fn closing_the_pool_drops_what_is_queued_and_ends_its_threads() {
+        let pool = pool(1, 4);
+        let leave = occupy(&pool);
+        let queued = Arc::new(());
+        let held = queued.clone();
+        assert!(pool.offer(Box::new(move || drop(held))).is_ok());
+        let shared = Arc::downgrade(&pool.shared);
+        drop(pool);
+        assert_eq!(Arc::strong_count(&queued), 1);
+        drop(leave);
+        while shared.strong_count() > 0 {
+            thread::yield_now();
+        }
+    }
+}

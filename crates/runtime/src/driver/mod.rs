@@ -91,8 +91,8 @@ pub(crate) trait Driver {
     /// Ends one or both directions.
     fn shutdown(&mut self, socket: SocketId, how: Shutdown) -> io::Result<()>;
 
-    /// Closes a socket of any kind.
-    fn close(&mut self, socket: SocketId);
+    /// Closes a socket of any kind. Returns who waited for it, for the caller to drop.
+    fn close(&mut self, socket: SocketId) -> [Waiter; 2];
 
     /// The socket's own address.
     fn local_addr(&self, socket: SocketId) -> io::Result<SocketAddr>;
@@ -102,6 +102,9 @@ pub(crate) trait Driver {
 
     /// Sets `TCP_NODELAY`.
     fn set_nodelay(&mut self, socket: SocketId, nodelay: bool) -> io::Result<()>;
+
+    /// Sets how long closing may wait for what was not sent yet (`SO_LINGER`).
+    fn set_linger(&mut self, socket: SocketId, linger: Option<Duration>) -> io::Result<()>;
 
     /// Sockets that are open.
     fn sockets(&self) -> usize;

@@ -12,15 +12,19 @@ use crate::task::{Caller, Waiter};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll as Selecting, Registry, Token};
 use slotmap::{DefaultKey, Key, KeyData, SlotMap};
-use socket2::{Domain, Protocol, Socket as RawSocket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::task::Poll;
+use std::time::Duration;
 
 /// Where readiness is reported at every change (epoll, kqueue), a receive that does not
 /// fill its buffer has drained the socket: what comes later is reported as a new change
 /// (epoll(7), question 9). Windows reports again only after a call said `WouldBlock`.
 const SHORT_CALL_DRAINS: bool = cfg!(unix);
+
+/// Buffers that every system takes in one call: POSIX's `_XOPEN_IOV_MAX`. Linux takes 1,024.
+const BUFFERS_PER_CALL: usize = 16;
 
 /// Linux, the BSDs and macOS hand a listener's `TCP_NODELAY` on to what it accepts.
 const NODELAY_IS_INHERITED: bool = cfg!(unix);
@@ -103,7 +107,7 @@ impl Selector {
 impl Driver for Selector {
     fn wait(&mut self, wait: Wait, woken: &mut Vec<Waiter>) -> io::Result<usize> {
         let timeout = match wait {
-            Wait::Not => Some(std::time::Duration::ZERO),
+            Wait::Not => Some(Duration::ZERO),
             Wait::AtMost(timeout) => Some(timeout),
             Wait::Forever => None,
         };
@@ -181,7 +185,7 @@ impl Driver for Selector {
     ) -> Poll<io::Result<(SocketId, SocketAddr)>> {
         let socket = self.socket(listener)?;
         if !socket.ready.readable {
-            socket.reader = caller.waiter();
+            caller.wait_in(&mut socket.reader);
             return Poll::Pending;
         }
         let Io::Listener(io, nodelay) = &socket.io else {
@@ -199,7 +203,7 @@ impl Driver for Selector {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 socket.ready.readable = false;
-                socket.reader = caller.waiter();
+                caller.wait_in(&mut socket.reader);
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(error)),
@@ -220,7 +224,7 @@ impl Driver for Selector {
     fn connected(&mut self, socket: SocketId, caller: &Caller<'_>) -> Poll<io::Result<()>> {
         let socket = self.socket(socket)?;
         if !socket.ready.writable {
-            socket.writer = caller.waiter();
+            caller.wait_in(&mut socket.writer);
             return Poll::Pending;
         }
         let stream = socket.stream()?;
@@ -232,7 +236,7 @@ impl Driver for Selector {
             // Reported too early; the connection is still being made.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => {
                 socket.ready.writable = false;
-                socket.writer = caller.waiter();
+                caller.wait_in(&mut socket.writer);
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(error)),
@@ -248,7 +252,7 @@ impl Driver for Selector {
     ) -> Poll<io::Result<usize>> {
         let socket = self.socket(socket)?;
         if !socket.ready.readable {
-            socket.reader = caller.waiter();
+            caller.wait_in(&mut socket.reader);
             return Poll::Pending;
         }
         let mut stream = socket.stream()?;
@@ -262,7 +266,7 @@ impl Driver for Selector {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 socket.ready.readable = false;
-                socket.reader = caller.waiter();
+                caller.wait_in(&mut socket.reader);
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(error)),
@@ -289,9 +293,11 @@ impl Driver for Selector {
         };
         match sent {
             Ok(count) => {
+                // The socket's buffer is full; that it has room again is reported. Of more
+                // buffers than the system takes at once some are left although there is room.
+                let tells = SHORT_CALL_DRAINS && buffers.len() <= BUFFERS_PER_CALL;
                 let length: usize = buffers.iter().map(|buffer| buffer.len()).sum();
-                // The socket's buffer is full; that it has room again is reported.
-                if SHORT_CALL_DRAINS && count > 0 && count < length {
+                if tells && count > 0 && count < length {
                     socket.ready.writable = false;
                 }
                 Poll::Ready(Ok(count))
@@ -308,9 +314,12 @@ impl Driver for Selector {
         self.socket(socket)?.stream()?.shutdown(how)
     }
 
-    fn close(&mut self, socket: SocketId) {
+    fn close(&mut self, socket: SocketId) -> [Waiter; 2] {
         // Closing the descriptor takes it out of the selector: it is never duplicated.
-        self.sockets.remove(socket.0);
+        match self.sockets.remove(socket.0) {
+            Some(socket) => [socket.reader, socket.writer],
+            None => [Waiter::NOBODY; 2],
+        }
     }
 
     fn local_addr(&self, socket: SocketId) -> io::Result<SocketAddr> {
@@ -327,6 +336,10 @@ impl Driver for Selector {
 
     fn set_nodelay(&mut self, socket: SocketId, nodelay: bool) -> io::Result<()> {
         self.socket(socket)?.stream()?.set_nodelay(nodelay)
+    }
+
+    fn set_linger(&mut self, socket: SocketId, linger: Option<Duration>) -> io::Result<()> {
+        SockRef::from(self.socket(socket)?.stream()?).set_linger(linger)
     }
 
     fn sockets(&self) -> usize {
@@ -366,7 +379,7 @@ impl Socket {
                 registry.reregister(stream, token, interest)?;
             }
         }
-        self.writer = caller.waiter();
+        caller.wait_in(&mut self.writer);
         Poll::Pending
     }
 

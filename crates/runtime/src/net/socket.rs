@@ -64,6 +64,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.core.driver.borrow_mut().close(self.id);
+        let waited = self.core.driver.borrow_mut().close(self.id);
+        drop(waited);
     }
 }

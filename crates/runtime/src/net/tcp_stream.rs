@@ -11,6 +11,7 @@ use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// A TCP connection. Closed when it is dropped.
 ///
@@ -228,6 +229,16 @@ impl TcpStream {
     /// What the operating system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.core.driver.borrow().local_addr(self.socket.id)
+    }
+
+    /// Sets what closing does about bytes that the peer has not taken yet (`SO_LINGER`): `None`,
+    /// the default, leaves them to the kernel, zero drops them and resets the connection.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn set_linger(&mut self, linger: Option<Duration>) -> io::Result<()> {
+        let mut driver = self.socket.core.driver.borrow_mut();
+        driver.set_linger(self.socket.id, linger)
     }
 
     /// Sends small segments at once (`TCP_NODELAY`), or gathers them.

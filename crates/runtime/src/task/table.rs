@@ -292,3 +292,130 @@ impl Removed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::{Panic, WorkCell};
+
+    fn insert(table: &mut TaskTable, name: Option<&'static str>) -> TaskId {
+        table.insert(NewTask {
+            work: Some(Box::pin(WorkCell::new(async { 7 }))),
+            context: Context::default(),
+            name: name.map(Cow::Borrowed),
+            place: Location::caller(),
+            parent: None,
+        })
+    }
+
+    fn panicked() -> JoinError {
+        JoinError::Panicked(Panic::new(Box::new("on purpose")))
+    }
+
+    /// Steps a task to its end; with an output when nothing failed.
+    fn finish(table: &mut TaskTable, id: TaskId, failure: Option<JoinError>) -> Finished {
+        let mut stepping = table.start_step(id).unwrap();
+        let cx = &mut std::task::Context::from_waker(Waker::noop());
+        let work = stepping.work.as_mut().unwrap();
+        assert!(work.as_mut().step(cx).is_ready());
+        table.finish(id, stepping.work, failure)
+    }
+
+    fn output(work: &mut BoxedWork) -> Option<i32> {
+        let mut output: Option<i32> = None;
+        work.as_mut().take_output(&mut output);
+        output
+    }
+
+    #[test]
+    fn the_id_of_a_task_that_is_gone_names_nothing_even_when_its_slot_is_used_again() {
+        let mut table = TaskTable::default();
+        let old = insert(&mut table, None);
+        assert!(table.remove(old).is_some());
+        let new = insert(&mut table, None);
+        assert_eq!(old.to_bits() as u32, new.to_bits() as u32, "the same slot");
+        assert!(!table.wake(old) && !table.cancel(old, "late"));
+        assert!(table.start_step(old).is_none() && table.remove(old).is_none());
+        assert!(table.is_finished(old) && !table.is_finished(new));
+        assert_eq!((table.steps(old), table.steps(new)), (None, Some(0)));
+        assert!(table.label(old).is_none());
+        assert_eq!(table.ids(), [new]);
+    }
+
+    #[test]
+    fn an_output_waits_in_the_table_until_it_is_joined() {
+        let mut table = TaskTable::default();
+        let id = insert(&mut table, None);
+        let finished = finish(&mut table, id, None);
+        assert!(finished.joiner.is_none() && finished.removed.is_none());
+        let Joined::Output(mut work) = table.poll_join(id, Waiter::NOBODY) else {
+            panic!("it has an output");
+        };
+        assert_eq!((output(&mut work), table.len()), (Some(7), 0));
+    }
+
+    #[test]
+    fn the_last_who_asked_is_the_one_who_is_told() {
+        let mut table = TaskTable::default();
+        let (id, first, second) = {
+            let mut insert = || insert(&mut table, None);
+            (insert(), insert(), insert())
+        };
+        for joiner in [first, second] {
+            let joined = table.poll_join(id, Waiter::Task(Some(joiner)));
+            assert!(matches!(joined, Joined::Pending(Waiter::Task(before))
+                if before == (joiner == second).then_some(first)));
+        }
+        let told = finish(&mut table, id, None).joiner;
+        assert!(matches!(told, Some(Waiter::Task(Some(task))) if task == second));
+    }
+
+    #[test]
+    fn a_detached_task_leaves_the_table_when_it_ends_or_has_ended() {
+        let mut table = TaskTable::default();
+        let early = insert(&mut table, None);
+        assert!(table.detach(early).1.is_none());
+        assert!(finish(&mut table, early, None).removed.is_some());
+        let late = insert(&mut table, None);
+        assert!(finish(&mut table, late, None).removed.is_none());
+        assert!(table.detach(late).1.is_some());
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn a_panic_that_nobody_joined_is_told_with_the_tasks_name_and_place() {
+        let mut table = TaskTable::default();
+        let id = insert(&mut table, Some("worker"));
+        table.detach(id);
+        let removed = finish(&mut table, id, Some(panicked())).removed.unwrap();
+        let (label, message) = removed.unjoined_panic().unwrap();
+        assert_eq!(message, "on purpose");
+        assert_eq!(label.name.as_deref(), Some("worker"));
+        assert!(label.place.file().ends_with("table.rs"));
+    }
+
+    #[test]
+    fn the_first_reason_given_to_cancel_stands_and_a_finished_task_takes_none() {
+        let mut table = TaskTable::default();
+        let id = insert(&mut table, None);
+        assert!(!table.cancel(id, "first"), "it is queued already");
+        assert!(!table.cancel(id, "second"));
+        assert_eq!(table.cancelled(id).reason, "first");
+        let done = insert(&mut table, None);
+        finish(&mut table, done, None);
+        assert!(!table.cancel(done, "too late"));
+        assert_eq!(table.cancelled(done).reason, Cancelled::DEFAULT_REASON);
+    }
+
+    #[test]
+    fn a_handle_whose_task_went_with_the_loop_is_told_that_the_loop_has_ended() {
+        let mut table = TaskTable::default();
+        let id = insert(&mut table, None);
+        table.remove(id);
+        let Joined::Failed(JoinError::Cancelled(cancelled)) = table.poll_join(id, Waiter::NOBODY)
+        else {
+            panic!("there is nothing to join");
+        };
+        assert_eq!(cancelled, Cancelled::LOOP_ENDED);
+    }
+}

@@ -5,6 +5,7 @@
 //! remembered by a clone of that waker.
 
 use crate::task::TaskId;
+use std::cell::Cell;
 use std::task::{Context, RawWakerVTable, Waker};
 
 /// Who is woken when the thing waited for has happened.
@@ -45,11 +46,13 @@ impl WakerIdentity {
 }
 
 /// Whoever polls: knows how to become a [`Waiter`], and does so only if it has to wait.
-#[derive(Debug)]
 pub(crate) struct Caller<'a> {
     /// Set when the waker is that of the running step.
     pub(crate) task: Option<TaskId>,
     pub(crate) waker: &'a Waker,
+    /// Who waited before. Its destructor may be the user's, so it is dropped with the caller,
+    /// when no part of the loop is borrowed any more.
+    displaced: Cell<Waiter>,
 }
 
 impl<'a> Caller<'a> {
@@ -59,7 +62,14 @@ impl<'a> Caller<'a> {
         Caller {
             task: task.filter(|_| WakerIdentity::of(waker) == running),
             waker,
+            displaced: Cell::new(Waiter::NOBODY),
         }
+    }
+
+    /// Waits in `place`, instead of whoever did so far.
+    #[inline]
+    pub(crate) fn wait_in(&self, place: &mut Waiter) {
+        self.displaced.set(std::mem::replace(place, self.waiter()));
     }
 
     #[inline]
@@ -68,5 +78,66 @@ impl<'a> Caller<'a> {
             Some(id) => Waiter::Task(Some(id)),
             None => Waiter::Waker(self.waker.clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    struct Foreign;
+
+    impl Wake for Foreign {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn id(bits: u64) -> TaskId {
+        TaskId::from_bits(1 << 32 | bits)
+    }
+
+    #[test]
+    fn who_polls_with_the_waker_of_the_step_is_remembered_by_the_tasks_id() {
+        let own = Waker::from(Arc::new(Foreign));
+        let foreign = Waker::from(Arc::new(Foreign));
+        let caller = |waker: &Waker, running| {
+            Caller::new(Some(id(1)), running, &Context::from_waker(waker)).waiter()
+        };
+        let running = WakerIdentity::of(&own);
+        assert!(matches!(caller(&own, running), Waiter::Task(Some(task)) if task == id(1)));
+        // A clone is the same waker.
+        let clone = own.clone();
+        assert!(matches!(caller(&clone, running), Waiter::Task(_)));
+        let Waiter::Waker(kept) = caller(&foreign, running) else {
+            panic!("another waker has to be kept");
+        };
+        assert!(kept.will_wake(&foreign));
+        assert!(matches!(
+            caller(&own, WakerIdentity::NONE),
+            Waiter::Waker(_)
+        ));
+        let outside = Caller::new(None, running, &Context::from_waker(&own)).waiter();
+        assert!(matches!(outside, Waiter::Waker(_)));
+    }
+
+    #[test]
+    fn who_waited_before_lives_as_long_as_the_one_who_took_the_place() {
+        let foreign = Arc::new(Foreign);
+        let mut place = Waiter::Waker(Waker::from(foreign.clone()));
+        let cx = Context::from_waker(Waker::noop());
+        let caller = Caller::new(Some(id(1)), WakerIdentity::of(cx.waker()), &cx);
+        caller.wait_in(&mut place);
+        assert!(matches!(place, Waiter::Task(Some(task)) if task == id(1)));
+        assert_eq!(Arc::strong_count(&foreign), 2);
+        drop(caller);
+        assert_eq!(Arc::strong_count(&foreign), 1);
+    }
+
+    #[test]
+    fn a_waiter_is_taken_once() {
+        let mut place = Waiter::Task(Some(id(3)));
+        assert!(matches!(place.take(), Some(Waiter::Task(Some(task))) if task == id(3)));
+        assert!(place.take().is_none());
     }
 }

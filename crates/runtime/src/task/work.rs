@@ -59,3 +59,60 @@ where
             .expect("a join handle is typed by the future it was made for") = output.take();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::rc::Rc;
+    use std::task::Waker;
+
+    struct CountDrop(Rc<Cell<u32>>);
+
+    impl Drop for CountDrop {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[test]
+    fn the_future_is_dropped_when_it_is_done_and_the_output_is_taken_once() {
+        let (futures, outputs) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let held = CountDrop(futures.clone());
+        let mut output = Some(CountDrop(outputs.clone()));
+        let mut polls = 0;
+        let mut work: Pin<Box<dyn Work>> = Box::pin(WorkCell::new(poll_fn(move |_| {
+            let _ = &held;
+            polls += 1;
+            match polls {
+                1 => Poll::Pending,
+                _ => Poll::Ready(output.take().unwrap()),
+            }
+        })));
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(work.as_mut().step(cx).is_pending());
+        assert_eq!(futures.get(), 0);
+        assert!(work.as_mut().step(cx).is_ready());
+        assert_eq!((futures.get(), outputs.get()), (1, 0));
+        let mut slot: Option<CountDrop> = None;
+        work.as_mut().take_output(&mut slot);
+        assert!(slot.is_some());
+        work.as_mut().take_output(&mut slot);
+        assert!(slot.is_none());
+        drop(work);
+        assert_eq!((futures.get(), outputs.get()), (1, 1));
+    }
+
+    #[test]
+    fn an_output_that_nobody_takes_is_dropped_with_the_task() {
+        let outputs = Rc::new(Cell::new(0));
+        let output = CountDrop(outputs.clone());
+        let mut work: Pin<Box<dyn Work>> = Box::pin(WorkCell::new(async move { output }));
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(work.as_mut().step(cx).is_ready());
+        assert_eq!(outputs.get(), 0);
+        drop(work);
+        assert_eq!(outputs.get(), 1);
+    }
+}

@@ -76,10 +76,10 @@ impl Sleep {
     }
 
     /// Whether the deadline has passed.
+    #[inline]
     #[must_use]
     pub fn is_elapsed(&self) -> bool {
-        let clock = &self.core.clock;
-        clock.now_tick() >= clock.tick_at(self.deadline)
+        self.core.clock.now() >= self.deadline
     }
 
     /// Moves the deadline, also after it has passed. O(1); to a later deadline one store.
@@ -88,6 +88,16 @@ impl Sleep {
         self.deadline = deadline;
         let Some(armed) = &mut self.armed else { return };
         if deadline < armed.at {
+            if deadline <= self.core.clock.now() {
+                // The wheel would come to it in the next tick, on a clock that stands still
+                // never.
+                let waiter = self.core.timers.borrow_mut().cancel(armed.key);
+                self.armed = None;
+                if let Some(waiter) = waiter {
+                    self.core.wake(waiter);
+                }
+                return;
+            }
             let tick = self.core.clock.tick_at(deadline);
             armed.at = deadline;
             if !self.core.timers.borrow_mut().move_to(armed.key, tick) {

@@ -80,8 +80,7 @@ impl<F: Future> Future for Timeout<F> {
             .saturating_duration_since(*this.started);
         Poll::Ready(Err(TimedOut {
             limit,
-            waited: now()
-                .saturating_duration_since(*this.started),
+            waited: now().saturating_duration_since(*this.started),
         }))
     }
 }

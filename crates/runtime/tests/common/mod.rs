@@ -247,3 +247,23 @@ pub(crate) fn reset(stream: std::net::TcpStream) {
     let socket = socket2::Socket::from(stream);
     socket.set_linger(Some(Duration::ZERO)).unwrap();
 }
+
+/// Runs a test in a process of its own: this test binary once more, for the test of that name.
+pub(crate) fn child(name: &str, test: impl FnOnce()) {
+    const INSIDE: &str = "MONOLOOP_TEST_CHILD";
+    if std::env::var_os(INSIDE).is_some() {
+        return test();
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{}\n{text}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
