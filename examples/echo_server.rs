@@ -4,45 +4,82 @@
 
 use clap::Parser;
 use monoloop::net::{TcpListener, TcpStream};
+use monoloop::time::{sleep, timeout};
 use monoloop::{Runtime, signal, spawn};
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
 
+/// How long accepting rests when no descriptor is left.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long clients may take to finish once the server is asked to end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A TCP server that sends back what it gets, until SIGTERM or SIGINT
 #[derive(Parser)]
 struct Flags {
-    /// Address to listen at
-    #[arg(long, default_value = "127.0.0.1:7000")]
+    /// Address to accept connections on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7000")]
     listen: SocketAddr,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let flags = Flags::parse();
-    let _log = monoloop::trace::init_default()?;
-    Runtime::new()?.block_on(async {
-        let listener = TcpListener::bind(flags.listen)?;
-        tracing::info!(address = %listener.local_addr()?, "listening");
-        drop(spawn(accept(listener)));
-        let signal = signal::shutdown()?.recv().await;
-        tracing::info!(%signal, "stopped");
-        Ok(())
-    })
-}
-
-async fn accept(mut listener: TcpListener) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => drop(spawn(echo(stream))),
-            Err(error) => tracing::warn!(%error, "cannot accept"),
+fn main() -> ExitCode {
+    match run(&Flags::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
         }
     }
 }
 
-async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
+fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
+    let _log = monoloop::trace::init_default()?;
+    monoloop::raise_descriptor_limit();
+    Runtime::new()?.block_on(async {
+        let mut shutdown = signal::shutdown()?;
+        let listener = TcpListener::bind(flags.listen)
+            .map_err(|error| format!("cannot listen at {}: {error}", flags.listen))?;
+        tracing::info!(address = %listener.local_addr()?, "listening");
+
+        let clients = Rc::new(());
+        let accepting = spawn(accept(listener, clients.clone()));
+        let signal = shutdown.recv().await;
+        accepting.cancel();
+        let drained = timeout(DRAIN_TIMEOUT, wait_until_alone(&clients)).await;
+        tracing::info!(%signal, drained = drained.is_ok(), "stopped");
+        Ok(())
+    })
+}
+
+async fn accept(mut listener: TcpListener, clients: Rc<()>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(spawn(echo(stream, clients.clone()))),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept; trying again");
+                sleep(EXHAUSTED_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn echo(mut stream: TcpStream, _client: Rc<()>) -> io::Result<()> {
     loop {
         let chunk = stream.receive().await?;
         if chunk.is_empty() {
             return Ok(());
         }
         stream.write_all(&chunk).await?;
+    }
+}
+
+async fn wait_until_alone(clients: &Rc<()>) {
+    while Rc::strong_count(clients) > 1 {
+        sleep(Duration::from_millis(10)).await;
     }
 }

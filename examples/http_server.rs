@@ -2,17 +2,29 @@
 //!
 //! `cargo run --release --example http_server -- --listen 127.0.0.1:8080`
 
-use futures_util::stream;
+use clap::Parser;
+use futures_util::{StreamExt, stream};
 use monoloop::time::sleep;
 use monoloop::{
-    Body, Bytes, IntoResponse, Json, Request, Response, Router, Server, StatusCode, spawn_blocking,
+    BodyError, Bytes, IntoResponse, Json, Request, Response, Router, Server, StatusCode, cli,
+    spawn_blocking,
 };
 use serde::Serialize;
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// An HTTP server with a route for each thing one asks of a server
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    server: cli::ServerArgs,
+}
+
 fn main() -> ExitCode {
-    monoloop::cli::main(|config| Server::from_config(&config).run(routes))
+    cli::run(Flags::parse().server, |config| {
+        Server::from_config(&config).run(routes)
+    })
 }
 
 fn routes() -> Router {
@@ -37,10 +49,8 @@ async fn json(_: Request) -> Json<Message> {
     })
 }
 
-/// Sends the body back while it still comes in.
-async fn echo(request: Request) -> Response {
-    let next = async |mut body: Body| body.chunk().await.map(|piece| (piece, body));
-    Response::stream(stream::unfold(request.into_body(), next))
+async fn echo(request: Request) -> Result<Bytes, BodyError> {
+    request.into_bytes().await
 }
 
 async fn user(request: Request) -> String {
@@ -48,36 +58,39 @@ async fn user(request: Request) -> String {
 }
 
 async fn delay(request: Request) -> Result<String, BadNumber> {
-    let delay = millis(&request, 100)?;
+    let delay = millis(&request)?;
     sleep(delay).await;
     Ok(format!("waited {delay:?}\n"))
 }
 
+/// One chunk every 100 ms.
 async fn stream_of_chunks(_: Request) -> Response {
-    let chunks = stream::unfold(1, async |number| {
+    Response::stream(stream::iter(1..=5).then(async |number| {
         sleep(Duration::from_millis(100)).await;
-        let chunk = Bytes::from(format!("chunk {number} of 5\n"));
-        (number <= 5).then_some((Ok::<_, std::io::Error>(chunk), number + 1))
-    });
-    Response::stream(chunks)
+        Ok::<_, io::Error>(Bytes::from(format!("chunk {number} of 5\n")))
+    }))
 }
 
 /// Work that would stop the loop goes to the pool.
-async fn block(request: Request) -> Result<String, BadNumber> {
-    let duration = millis(&request, 100)?;
-    #[allow(clippy::disallowed_methods, reason = "stands for work that blocks, in a thread that may")]
+async fn block(request: Request) -> Result<Response, BadNumber> {
+    let duration = millis(&request)?;
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "stands for work that blocks, in a thread that may"
+    )]
     let work = spawn_blocking(move || std::thread::sleep(duration));
     Ok(match work.await {
-        Ok(()) => format!("blocked a thread of the pool for {duration:?}\n"),
-        Err(error) => format!("{error}\n"),
+        Ok(()) => format!("blocked a thread of the pool for {duration:?}\n").into_response(),
+        Err(_panicked) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     })
 }
 
-fn millis(request: &Request, default: u64) -> Result<Duration, BadNumber> {
-    let Some(text) = request.query_value("ms") else {
-        return Ok(Duration::from_millis(default));
+/// The `ms` of the query; 100 when there is none.
+fn millis(request: &Request) -> Result<Duration, BadNumber> {
+    let number = match request.query_value("ms") {
+        Some(text) => text.parse().ok().filter(|ms| *ms <= 60_000),
+        None => Some(100),
     };
-    let number = text.parse().ok().filter(|ms| *ms <= 60_000);
     number.map(Duration::from_millis).ok_or(BadNumber)
 }
 

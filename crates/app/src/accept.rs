@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::loop_state::LoopState;
 use monoloop_runtime::net::{TcpListener, TcpStream};
-use monoloop_runtime::{spawn, time};
+use monoloop_runtime::{spawn, time, yield_now};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -29,15 +29,16 @@ const LAST_ACCEPTS_MAX: usize = 4096;
 /// waits" is never the step's own exhaustion.
 const ACCEPTS_PER_STEP: usize = 32;
 
-/// Accepts until the loop drains. What was in the backlog by then is accepted, too.
+/// Accepts until the loop drains. What was in the backlog by then is accepted, too; returns how
+/// many those were.
 pub(crate) async fn accept_until_draining(
     mut listener: TcpListener,
     shared: Rc<LoopState>,
     connections_max: usize,
-) {
+) -> usize {
     let mut at_limit = false;
-    loop {
-        if shared.open_connections() >= connections_max && !shared.draining.get() {
+    while !shared.draining.get() {
+        if shared.open_connections() >= connections_max {
             if !std::mem::replace(&mut at_limit, true) {
                 tracing::warn!(
                     connections = connections_max,
@@ -63,30 +64,34 @@ pub(crate) async fn accept_until_draining(
             }
         }
     }
-    accept_backlog(&mut listener, &shared).await;
+    accept_backlog(&mut listener, &shared).await
 }
 
 /// Accepts those who connected before the loop began to drain: closing the listener would reset
 /// them, with their requests sent.
-async fn accept_backlog(listener: &mut TcpListener, shared: &Rc<LoopState>) {
+async fn accept_backlog(listener: &mut TcpListener, shared: &Rc<LoopState>) -> usize {
+    let mut accepted = 0;
     time::sleep(LAST_LOOK).await;
     for tried in 0..LAST_ACCEPTS_MAX {
         if tried % ACCEPTS_PER_STEP == 0 {
             yield_now().await;
         }
-        let accepted = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
-        match accepted {
-            Poll::Pending => return,
-            Poll::Ready(Ok((stream, peer))) => serve(stream, peer, shared),
+        match poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
+            Poll::Pending => break,
+            Poll::Ready(Ok((stream, peer))) => {
+                accepted += 1;
+                serve(stream, peer, shared);
+            }
             Poll::Ready(Err(error)) if concerns_one_connection(&error) => {}
             // Descriptors come back when connections close, and only then.
             Poll::Ready(Err(_)) if shared.open_connections() > 0 => rest(shared).await,
             Poll::Ready(Err(error)) => {
                 tracing::warn!(%error, "cannot accept; those in the backlog are turned away");
-                return;
+                break;
             }
         }
     }
+    accepted
 }
 
 /// `None` when the loop drains.

@@ -5,12 +5,14 @@
 
 use crate::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
 use http::StatusCode;
 use monoloop_proto::http1::RecvError;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -95,6 +97,14 @@ impl Body {
             all.extend_from_slice(&piece);
         }
         Ok(all.freeze())
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_chunk(cx)
     }
 }
 

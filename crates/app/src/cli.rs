@@ -133,6 +133,8 @@ impl ServerArgs {
 pub fn main<E: Into<Box<dyn Error>>>(work: impl FnOnce(Config) -> Result<(), E>) -> ExitCode {
     // clap shows the name that the program was called by.
     let command = ServerArgs::augment_args(Command::new("server"));
+    // The documentation of `ServerArgs` is for programmers.
+    let command = command.about("An HTTP server").long_about(None);
     let matches = command.get_matches();
     let args = ServerArgs::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     run(args, work)

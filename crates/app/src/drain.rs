@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// Connections that were open when accepting ended.
+    /// Connections that were open when the drain began, and those that were in the backlog.
     pub open: usize,
     /// Connections that were cut off at the deadline.
     pub forced: usize,
@@ -25,7 +25,7 @@ pub struct DrainReport {
 pub(crate) async fn drain_when_asked(
     shared: &LoopState,
     shutdown: &Shutdown,
-    accepting: JoinHandle<()>,
+    accepting: JoinHandle<usize>,
     delay: Duration,
     timeout: Duration,
 ) -> DrainReport {
@@ -44,11 +44,10 @@ pub(crate) async fn drain_when_asked(
 
     let all_closed = || shared.open_connections() == 0;
     let accept_task = accepting.task();
-    let open = Cell::new(None);
+    let open = Cell::new(shared.open_connections());
     let closed = async {
         // Those who are still in the backlog are waited for like all others.
-        let _ = accepting.await;
-        open.set(Some(shared.open_connections()));
+        open.set(open.get() + accepting.await.unwrap_or_default());
         tracing::info!(
             connections = shared.open_connections(),
             ?timeout,
@@ -68,7 +67,7 @@ pub(crate) async fn drain_when_asked(
         shared.connections_changed.wait_until(all_closed).await;
     }
     DrainReport {
-        open: open.get().unwrap_or(forced),
+        open: open.get(),
         forced,
         took: time::now().saturating_duration_since(asked_at),
     }

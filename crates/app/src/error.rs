@@ -58,14 +58,14 @@ fn remedy(error: &io::Error) -> &'static str {
 }
 
 impl Error for ServerError {
+    /// What lies behind the error of the operating system, which is part of the message.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             ServerError::Address(error)
             | ServerError::Listen { error, .. }
             | ServerError::Loop(error)
-            | ServerError::Thread(error) => Some(error),
-            ServerError::Route(error) => Some(error),
-            ServerError::NoAddress | ServerError::LoopDied => None,
+            | ServerError::Thread(error) => error.source(),
+            ServerError::Route(_) | ServerError::NoAddress | ServerError::LoopDied => None,
         }
     }
 }

@@ -67,7 +67,7 @@ pub use request::Request;
 pub use request_id::{REQUEST_ID, REQUEST_ID_BYTES_MAX, RequestId};
 pub use response::{BoxError, IntoResponse, Json, Response};
 pub use router::{RouteError, Router};
-pub use server::{Running, Server, Serving};
+pub use server::{Running, Server, Serving, raise_descriptor_limit};
 pub use shutdown::Shutdown;
 pub use timeouts::Timeouts;
 

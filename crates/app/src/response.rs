@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{StatusCode, header};
+use monoloop_runtime::JoinError;
 use pin_project_lite::pin_project;
 use serde::Serialize;
 use std::error::Error;
@@ -229,6 +230,15 @@ impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
             Ok(value) => value.into_response(),
             Err(error) => error.into_response(),
         }
+    }
+}
+
+/// A task or a blocking job that a handler waited for has no result: 500, and an error in the
+/// log.
+impl IntoResponse for JoinError {
+    fn into_response(self) -> Response {
+        tracing::error!(error = %self, "a handler's task failed");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }
 

@@ -150,10 +150,11 @@ impl Server {
         // The first loop is this thread's, so that one thread is all there is.
         let first = runtime.block_on(async { self.listen(&*app, &shutdown) })?;
         let others = self.start_loops(first.local_addr(), self.threads - 1, &app, &shutdown)?;
+        let signals = signal::shutdown();
         announce(&self, first.local_addr());
 
         runtime.block_on(async {
-            drop(spawn_named("signals", drain_at_signal(shutdown)));
+            drop(spawn_named("signals", drain_at_signal(signals, shutdown)));
             report(&first.wait().await);
         });
         for other in others {
@@ -396,8 +397,8 @@ fn report(drain: &DrainReport) {
     }
 }
 
-async fn drain_at_signal(shutdown: Shutdown) {
-    let mut signals = match signal::shutdown() {
+async fn drain_at_signal(signals: std::io::Result<signal::Signal>, shutdown: Shutdown) {
+    let mut signals = match signals {
         Ok(signals) => signals,
         Err(error) => {
             tracing::warn!(%error, "no signal handler; a signal will end the server without draining");
@@ -412,9 +413,10 @@ async fn drain_at_signal(shutdown: Shutdown) {
     shutdown.force();
 }
 
-/// A connection is a descriptor. The soft limit is a default for programs that use `select`,
-/// which this is not.
-fn raise_descriptor_limit() {
+/// Raises the limit of open files as far as the system lets this process: a connection is a
+/// descriptor, and the soft limit is a default for programs that use `select`. Servers do it
+/// by themselves when they start; other programs that hold many sockets call it.
+pub fn raise_descriptor_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }

@@ -73,7 +73,6 @@ static SUBSCRIBERS: Mutex<Vec<std::sync::Weak<Mutex<State>>>> = Mutex::new(Vec::
 
 impl Signal {
     fn subscribe(kinds: &'static [SignalKind]) -> io::Result<Self> {
-        source::start()?;
         let state = Arc::new(Mutex::new(State {
             kinds,
             pending: Vec::new(),
@@ -82,6 +81,8 @@ impl Signal {
         let mut subscribers = lock(&SUBSCRIBERS);
         subscribers.retain(|subscriber| subscriber.strong_count() > 0);
         subscribers.push(Arc::downgrade(&state));
+        drop(subscribers);
+        source::start()?;
         Ok(Signal { state })
     }
 
