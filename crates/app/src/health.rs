@@ -12,10 +12,10 @@ pub(crate) fn answer(shared: &LoopState, request: &Request) -> Option<Response> 
     if !health.enabled {
         return None;
     }
-    let path = request.path();
-    let response = if path == health.live_path {
+    let path = request.head().path_bytes();
+    let response = if path == health.live_path.as_bytes() {
         Response::text("ok\n")
-    } else if path == health.ready_path {
+    } else if path == health.ready_path.as_bytes() {
         match shared.leaving.get() {
             false => Response::text("ready\n"),
             true => Response::text("draining\n").with_status(StatusCode::SERVICE_UNAVAILABLE),

@@ -235,7 +235,7 @@ impl App {
 
     fn find(&self, request: &mut Request) -> Found {
         // `OPTIONS *` is about the server as a whole (RFC 9110 §9.3.7).
-        if request.path() == "*" {
+        if request.head().path_bytes() == b"*" {
             return Found::Options {
                 allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into(),
             };

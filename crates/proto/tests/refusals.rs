@@ -57,6 +57,15 @@ fn malformed_request_lines() {
         "GET / HTTP/.1",
         "GET / HTTP/11.1",
         "GET / HTTP/1.10",
+        "GET / HTTP/1.21",
+        "GET / HTTP/1.2 ",
+        "GET /HTTP/1.2",
+        "HTTP/1.2",
+        "GET  / HTTP/1.2",
+        "GET / a HTTP/1.2",
+        "GET / http/1.2",
+        "GET / HTTP/1.:",
+        "GET / HTTP/1./",
         "GET / HTTP/01.1",
         "GET / HTTP/2",
         "GET / HTTP /1.1",
@@ -110,7 +119,7 @@ fn a_fault_of_the_request_line_is_told_before_those_behind_it() {
 
 #[test]
 fn versions_that_are_not_spoken() {
-    for version in ["2.0", "3.0", "0.9", "1.2", "9.9", "0.0"] {
+    for version in ["2.0", "3.0", "0.9", "2.1", "9.9", "0.0"] {
         check_line(
             format!("GET / HTTP/{version}"),
             "error Version -> Some(505)",
@@ -119,6 +128,25 @@ fn versions_that_are_not_spoken() {
     check(
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "error Version -> Some(505)",
+    );
+}
+
+#[test]
+fn a_higher_minor_version_is_no_excuse() {
+    check_line("GET * HTTP/1.2", "error Target -> Some(400)");
+    check("GET / HTTP/1.2\r\n\r\n", "error HostMissing -> Some(400)");
+    check(
+        "GET / HTTP/1.2\nHost: a\r\n\r\n",
+        "error BareLineFeed -> Some(400)",
+    );
+    check(
+        "GET / HTTP/1.2\r\nHost : a\r\n\r\n",
+        "error Field -> Some(400)",
+    );
+    check_with(
+        small(),
+        "GET /2345678 HTTP/1.2\r\n\r\n",
+        "error TargetTooLong { limit: 20 } -> Some(414)",
     );
 }
 
@@ -164,6 +192,13 @@ fn bare_line_feeds() {
         "GET / HTTP/1.1\r\nHost: a\r\n\n",
         "GET / HTTP/1.1\nHost: a\n\n",
         "GET / HTTP/1.1\r\nHost: a\r\nX: a\nb\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX:\nY: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: \nY: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: b\n\n",
+        "GET / HTTP/1.0\n\r\n",
+        "GET / HTTP/1.0\r\n\n",
+        "GET / HTTP/1.0\n\n",
         "\r\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
     ] {
         check(head, "error BareLineFeed -> Some(400)");
@@ -645,6 +680,18 @@ fn more_fields_than_fit_the_stack_are_counted_alike() {
         "error TooManyFields { limit: 0 } -> Some(431)",
     );
     check_with(limits(0), with(0), "GET / 1.0 close | end | closed");
+}
+
+#[test]
+fn a_fault_within_a_line_is_told_after_those_that_end_one() {
+    check(
+        "GET / HTTP/1.1\r\nHost: a b\r\nX: a\n\r\n",
+        "error BareLineFeed -> Some(400)",
+    );
+    check(
+        "GET * HTTP/1.1\r\nHost: a\n\r\n",
+        "error Target -> Some(400)",
+    );
 }
 
 #[test]

@@ -142,6 +142,25 @@ fn http_1_0_is_kept_only_when_it_asks() {
 }
 
 #[test]
+fn a_higher_minor_version_is_taken_for_the_highest_that_is_spoken() {
+    for minor in 2..=9 {
+        check(
+            format!("GET /HTTP/1.{minor} HTTP/1.{minor}\r\nHost: a\r\nX: HTTP/1.{minor}\r\n\r\n"),
+            &format!("GET /HTTP/1.{minor} | end | idle"),
+        );
+    }
+    check(
+        "POST / HTTP/1.2\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n\
+         GET / HTTP/1.9\r\nHost: a\r\nConnection: close\r\n\r\n",
+        r#"POST / chunked | "hi" | end | GET / close | end | closed"#,
+    );
+    let head = head("GET /a HTTP/1.2\r\nHost: b\r\nX: HTTP/1.2\r\n\r\n");
+    assert_eq!(head.version(), Version::Http11);
+    assert_eq!(head.authority(), Some("b"));
+    assert_eq!(head.header("x"), Some(&b"HTTP/1.2"[..]));
+}
+
+#[test]
 fn empty_lines_before_a_request_are_nothing() {
     check(
         "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -284,6 +303,36 @@ fn a_head_gives_its_parts() {
     assert_eq!(map["host"], "example.com:80");
     assert_eq!(map.get_all("accept").iter().collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(map.len(), 4);
+}
+
+#[test]
+fn a_head_holds_any_number_of_fields() {
+    for count in [0, 1, 15, 16, 17, 18, 100] {
+        let lines: String = (0..count).map(|at| format!("X-{at}: {at}\r\n")).collect();
+        let head = head(&format!("GET / HTTP/1.0\r\n{lines}\r\n"));
+        assert_eq!(head.headers().len(), count);
+        for (at, (name, value)) in head.headers().enumerate() {
+            assert_eq!(name, format!("X-{at}"));
+            assert_eq!(value, at.to_string().as_bytes());
+            assert_eq!(head.header(name), Some(value));
+        }
+        assert_eq!(head.header_map().len(), count);
+    }
+}
+
+#[test]
+fn target_and_path_are_there_as_bytes_too() {
+    for (line, target, path) in [
+        ("GET /a?b", "/a?b", "/a"),
+        ("GET http://a", "http://a", "/"),
+        ("OPTIONS http://a", "http://a", "*"),
+        ("CONNECT a:1", "a:1", ""),
+    ] {
+        let head = head(&format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!((head.target(), head.path()), (target, path));
+        assert_eq!(head.target_bytes(), target.as_bytes());
+        assert_eq!(head.path_bytes(), path.as_bytes());
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The chunked transfer coding (RFC 9112 §7.1), taken apart byte by byte and to the letter.
 
+use super::byte_class::{self, TOKEN};
 use super::error::RecvError;
-use super::fields::is_token_byte;
 use super::limits::Limits;
 
 /// Decodes the chunks of one body. What follows the last chunk, the trailer section, is not its
@@ -130,7 +130,7 @@ impl Chunked {
             },
             ExtensionStart => match byte {
                 b' ' | b'\t' => ExtensionStart,
-                _ if is_token_byte(byte) => ExtensionName,
+                _ if byte_class::is(TOKEN, byte) => ExtensionName,
                 _ => return Err(RecvError::ChunkExtension),
             },
             ExtensionName => match byte {
@@ -138,7 +138,7 @@ impl Chunked {
                 b';' => ExtensionStart,
                 b'\r' => SizeLf,
                 b' ' | b'\t' => ExtensionNameSpace,
-                _ if is_token_byte(byte) => ExtensionName,
+                _ if byte_class::is(TOKEN, byte) => ExtensionName,
                 _ => return Err(RecvError::ChunkExtension),
             },
             ExtensionNameSpace => match byte {
@@ -150,14 +150,14 @@ impl Chunked {
             ValueStart => match byte {
                 b'"' => ValueQuoted,
                 b' ' | b'\t' => ValueStart,
-                _ if is_token_byte(byte) => ValueToken,
+                _ if byte_class::is(TOKEN, byte) => ValueToken,
                 _ => return Err(RecvError::ChunkExtension),
             },
             ValueToken => match byte {
                 b';' => ExtensionStart,
                 b'\r' => SizeLf,
                 b' ' | b'\t' => ValueSpace,
-                _ if is_token_byte(byte) => ValueToken,
+                _ if byte_class::is(TOKEN, byte) => ValueToken,
                 _ => return Err(RecvError::ChunkExtension),
             },
             ValueQuoted => match byte {

@@ -8,7 +8,7 @@ use http::StatusCode;
 use httparse::{Header, Status};
 
 use super::error::RecvError;
-use super::fields::{Codings, Persistence, note_length};
+use super::fields::{Codings, Persistence, is_named, note_length};
 use super::head::Version;
 use super::limits::Limits;
 use super::parse::FIELDS_ON_STACK;
@@ -198,14 +198,15 @@ impl Meaning {
         let mut codings = Codings::default();
         let mut persistence = Persistence::default();
         for field in response.headers.iter() {
-            match field.name.len() {
-                10 if field.name.eq_ignore_ascii_case("connection") => {
+            let name = field.name.as_bytes();
+            match name.len() {
+                10 if is_named(name, b"connection") => {
                     persistence.note(field.value);
                 }
-                14 if field.name.eq_ignore_ascii_case("content-length") => {
+                14 if is_named(name, b"content-length") => {
                     note_length(&mut content_length, field.value)?;
                 }
-                17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
+                17 if is_named(name, b"transfer-encoding") => {
                     codings.note(field.value)?;
                 }
                 _ => {}

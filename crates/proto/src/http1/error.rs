@@ -22,7 +22,8 @@ pub enum RecvError {
         /// The bound, in bytes.
         limit: u32,
     },
-    /// A well-formed version that is neither HTTP/1.1 nor HTTP/1.0 (RFC 9110 §15.6.6).
+    /// A well-formed version of another major than 1 (RFC 9110 §15.6.6). A request of a higher minor
+    /// version than 1.1 is taken for one of 1.1 (RFC 9110 §2.5).
     Version,
     /// A line of the head, of the chunk framing or of the trailers ends in a bare LF. Recipients may
     /// tolerate it (RFC 9112 §2.2); two that disagree make a smuggled request.
@@ -144,7 +145,7 @@ impl fmt::Display for RecvError {
             Self::TargetTooLong { limit } => {
                 write!(f, "request line over the limit of {limit} bytes")
             }
-            Self::Version => f.write_str("HTTP version is neither 1.1 nor 1.0"),
+            Self::Version => f.write_str("HTTP version is not 1.x"),
             Self::BareLineFeed => f.write_str("line feed without carriage return"),
             Self::EmptyLines { limit } => {
                 write!(f, "more than {limit} empty lines before the request line")

@@ -1,5 +1,6 @@
 //! The fields that decide framing, persistence and routing, noted in one pass over a head.
 
+use super::byte_class::{self, TOKEN};
 use super::error::RecvError;
 use super::head::{BodyLength, Version};
 use super::host;
@@ -29,8 +30,9 @@ impl<'a> Facts<'a> {
     /// Takes note of one field of a request.
     #[inline]
     pub(super) fn note(&mut self, name: &str, value: &'a [u8]) -> Result<(), RecvError> {
+        let name = name.as_bytes();
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => {
+            4 if is_named(name, b"host") => {
                 if self.host.is_some() {
                     return Err(RecvError::HostRepeated);
                 }
@@ -39,23 +41,15 @@ impl<'a> Facts<'a> {
                 }
                 self.host = Some(value);
             }
-            6 if name.eq_ignore_ascii_case("expect") => {
-                for expectation in list(value).filter(|element| !element.is_empty()) {
-                    if !expectation.eq_ignore_ascii_case(b"100-continue") {
-                        self.expect = Expect::Other;
-                    } else if self.expect == Expect::Nothing {
-                        self.expect = Expect::Continue;
-                    }
-                }
-            }
-            10 if name.eq_ignore_ascii_case("connection") => self.persistence.note(value),
-            12 if self.request_id.is_none() && name.eq_ignore_ascii_case("x-request-id") => {
+            6 if is_named(name, b"expect") => self.expect.note(value),
+            10 if is_named(name, b"connection") => self.persistence.note(value),
+            12 if self.request_id.is_none() && is_named(name, b"x-request-id") => {
                 self.request_id = Some(value);
             }
-            14 if name.eq_ignore_ascii_case("content-length") => {
+            14 if is_named(name, b"content-length") => {
                 note_length(&mut self.content_length, value)?;
             }
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => self.codings.note(value)?,
+            17 if is_named(name, b"transfer-encoding") => self.codings.note(value)?,
             _ => {}
         }
         Ok(())
@@ -107,6 +101,19 @@ impl<'a> Facts<'a> {
     }
 }
 
+impl Expect {
+    #[cold]
+    fn note(&mut self, value: &[u8]) {
+        for expectation in list(value).filter(|element| !element.is_empty()) {
+            if !expectation.eq_ignore_ascii_case(b"100-continue") {
+                *self = Self::Other;
+            } else if *self == Self::Nothing {
+                *self = Self::Continue;
+            }
+        }
+    }
+}
+
 /// `Connection`: whether the peer keeps or closes the connection (RFC 9112 §9.3).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Persistence {
@@ -117,6 +124,16 @@ pub(super) struct Persistence {
 impl Persistence {
     #[inline]
     pub(super) fn note(&mut self, value: &[u8]) {
+        match value {
+            // What nearly all send, before the list that it may be.
+            b"keep-alive" | b"Keep-Alive" => self.keep_alive = true,
+            b"close" => self.close = true,
+            _ => self.note_list(value),
+        }
+    }
+
+    #[cold]
+    fn note_list(&mut self, value: &[u8]) {
         for option in list(value) {
             match option.len() {
                 5 if option.eq_ignore_ascii_case(b"close") => self.close = true,
@@ -146,10 +163,7 @@ impl Codings {
     pub(super) fn note(&mut self, value: &[u8]) -> Result<(), RecvError> {
         for coding in list(value) {
             // A coding may have parameters; chunked has none (RFC 9112 §7).
-            let name_len = coding
-                .iter()
-                .take_while(|&&byte| is_token_byte(byte))
-                .count();
+            let name_len = byte_class::count_leading(TOKEN, coding);
             let has_parameters = match trim(&coding[name_len..]) {
                 [] if name_len == coding.len() => false,
                 [b';', ..] => true,
@@ -196,6 +210,17 @@ impl Codings {
 /// be the same number (RFC 9112 §6.3).
 #[inline]
 pub(super) fn note_length(length: &mut Option<u64>, value: &[u8]) -> Result<(), RecvError> {
+    match (parse_decimal(value), &length) {
+        (Some(given), None) => {
+            *length = Some(given);
+            Ok(())
+        }
+        _ => note_lengths(length, value),
+    }
+}
+
+#[cold]
+fn note_lengths(length: &mut Option<u64>, value: &[u8]) -> Result<(), RecvError> {
     for element in list(value) {
         let given = parse_decimal(element).ok_or(RecvError::ContentLength)?;
         match *length {
@@ -237,27 +262,15 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// `tchar` of RFC 9110 §5.6.2.
+/// Whether a field has this name, given in lower case, whatever its own case. The bit that is set to
+/// lower a letter is set already in the rest of what a token may hold of these names, the hyphen.
 #[inline]
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+pub(super) fn is_named<const LEN: usize>(name: &[u8], lower: &[u8; LEN]) -> bool {
+    // Without an exit in between, so that a few words are compared and not many bytes.
+    <&[u8; LEN]>::try_from(name).is_ok_and(|name| {
+        let differences = name.iter().zip(lower);
+        differences.fold(0, |all, (byte, lower)| all | ((byte | 0x20) ^ lower)) == 0
+    })
 }
 
 #[cfg(test)]

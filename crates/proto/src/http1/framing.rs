@@ -26,6 +26,12 @@ impl HeadScan {
         }
     }
 
+    /// Whether nothing was searched yet.
+    #[inline]
+    pub(super) fn is_fresh(&self) -> bool {
+        self.scanned == 0
+    }
+
     /// Searches what is new. Returns the length of the head once it is whole.
     ///
     /// Every line has to end in CRLF: the parser behind would take a bare LF. The limits are judged

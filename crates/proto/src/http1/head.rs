@@ -36,10 +36,45 @@ impl Span {
 }
 
 /// Where one field's name and value are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FieldSpans {
     pub(super) name: Span,
     pub(super) value: Span,
+}
+
+/// Fields that have room beside the rest of a head. Browsers send 12 to 16.
+const FIELDS_INLINE: usize = 16;
+
+/// The fields of a head, in the order they were sent.
+#[derive(Clone, Default)]
+pub(super) struct Fields {
+    inline: [FieldSpans; FIELDS_INLINE],
+    inline_count: u8,
+    /// All of them, where there are more.
+    spilled: Vec<FieldSpans>,
+}
+
+impl Fields {
+    /// Makes room for so many, to be filled in.
+    #[inline]
+    pub(super) fn of_count(&mut self, count: usize) -> &mut [FieldSpans] {
+        if count <= FIELDS_INLINE {
+            self.inline_count = count as u8;
+            &mut self.inline[..count]
+        } else {
+            self.spilled.resize(count, FieldSpans::default());
+            &mut self.spilled
+        }
+    }
+
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[FieldSpans] {
+        if self.spilled.is_empty() {
+            &self.inline[..usize::from(self.inline_count)]
+        } else {
+            &self.spilled
+        }
+    }
 }
 
 /// The version a peer speaks.
@@ -75,7 +110,7 @@ pub enum BodyLength {
 #[derive(Clone)]
 pub(super) struct Parsed {
     pub(super) method: Method,
-    pub(super) fields: Box<[FieldSpans]>,
+    pub(super) fields: Fields,
     pub(super) target: Span,
     pub(super) path: Span,
     pub(super) authority: Option<Span>,
@@ -87,19 +122,40 @@ pub(super) struct Parsed {
     pub(super) expects_continue: bool,
 }
 
+impl Default for Parsed {
+    /// Of nothing yet.
+    #[inline]
+    fn default() -> Self {
+        Self {
+            method: Method::default(),
+            fields: Fields::default(),
+            target: Span::default(),
+            path: Span::default(),
+            authority: None,
+            request_id: None,
+            body: BodyLength::None,
+            version: Version::Http10,
+            has_query: false,
+            keep_alive: false,
+            expects_continue: false,
+        }
+    }
+}
+
 /// The head of a request: request line and fields, checked and not copied.
 ///
-/// It shares the bytes it was received in and holds two allocations at most: those bytes and the
-/// ranges of its fields. A clone copies the ranges and counts the bytes up.
+/// It holds the bytes it was received in and, in one more allocation, where everything is in them
+/// (a second one beyond 16 fields); so it is small, for it is handed on many times. A clone copies
+/// the latter and counts the bytes up.
 #[derive(Clone)]
 pub struct RequestHead {
     bytes: Bytes,
-    parsed: Parsed,
+    parsed: Box<Parsed>,
 }
 
 impl RequestHead {
     #[inline]
-    pub(super) fn new(bytes: Bytes, parsed: Parsed) -> Self {
+    pub(super) fn new(bytes: Bytes, parsed: Box<Parsed>) -> Self {
         Self { bytes, parsed }
     }
 
@@ -114,7 +170,14 @@ impl RequestHead {
     #[inline]
     #[must_use]
     pub fn target(&self) -> &str {
-        self.text(self.parsed.target)
+        text(self.target_bytes())
+    }
+
+    /// As [`target`](Self::target), for those who can do without a `str`: it costs nothing.
+    #[inline]
+    #[must_use]
+    pub fn target_bytes(&self) -> &[u8] {
+        self.part(self.parsed.target)
     }
 
     /// The path, percent-encoded as it was sent: `/` when an absolute-form target has none, `*` for
@@ -122,20 +185,25 @@ impl RequestHead {
     #[inline]
     #[must_use]
     pub fn path(&self) -> &str {
-        let path = self.text(self.parsed.path);
-        if path.is_empty() {
-            self.path_of_no_path()
-        } else {
-            path
+        text(self.path_bytes())
+    }
+
+    /// As [`path`](Self::path), for those who can do without a `str`: it costs nothing.
+    #[inline]
+    #[must_use]
+    pub fn path_bytes(&self) -> &[u8] {
+        match self.part(self.parsed.path) {
+            [] => self.path_of_no_path(),
+            path => path,
         }
     }
 
     #[cold]
-    fn path_of_no_path(&self) -> &str {
+    fn path_of_no_path(&self) -> &'static [u8] {
         match self.parsed.method {
-            Method::CONNECT => "",
-            Method::OPTIONS if !self.parsed.has_query => "*",
-            _ => "/",
+            Method::CONNECT => b"",
+            Method::OPTIONS if !self.parsed.has_query => b"*",
+            _ => b"/",
         }
     }
 
@@ -145,11 +213,11 @@ impl RequestHead {
     pub fn query(&self) -> Option<&str> {
         self.parsed.has_query.then(|| {
             let query = self.parsed.path.range().end + 1..self.parsed.target.range().end;
-            self.text(Span::new(query.start, query.end))
+            text(&self.bytes[query])
         })
     }
 
-    /// The version of the request line.
+    /// The version of the request line; 1.1 for a higher minor one (RFC 9110 §2.5).
     #[inline]
     #[must_use]
     pub fn version(&self) -> Version {
@@ -161,7 +229,7 @@ impl RequestHead {
     #[inline]
     #[must_use]
     pub fn authority(&self) -> Option<&str> {
-        self.parsed.authority.map(|span| self.text(span))
+        self.parsed.authority.map(|span| text(self.part(span)))
     }
 
     /// How the body is framed.
@@ -189,7 +257,7 @@ impl RequestHead {
     #[inline]
     #[must_use]
     pub fn request_id(&self) -> Option<&[u8]> {
-        self.parsed.request_id.map(|span| &self.bytes[span.range()])
+        self.parsed.request_id.map(|span| self.part(span))
     }
 
     /// The value of the first field of this name, whatever its case, without surrounding whitespace.
@@ -197,25 +265,27 @@ impl RequestHead {
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.parsed
             .fields
+            .as_slice()
             .iter()
-            .find(|field| self.bytes[field.name.range()].eq_ignore_ascii_case(name.as_bytes()))
-            .map(|field| &self.bytes[field.value.range()])
+            .find(|field| self.part(field.name).eq_ignore_ascii_case(name.as_bytes()))
+            .map(|field| self.part(field.value))
     }
 
     /// All fields in the order they were sent.
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
         self.parsed
             .fields
+            .as_slice()
             .iter()
-            .map(|field| (self.text(field.name), &self.bytes[field.value.range()]))
+            .map(|field| (text(self.part(field.name)), self.part(field.value)))
     }
 
     /// The fields as a map, built anew at each call. Values share the bytes of the head.
     #[must_use]
     pub fn header_map(&self) -> HeaderMap {
-        let mut map = HeaderMap::with_capacity(self.parsed.fields.len());
-        for field in &self.parsed.fields {
-            let name = HeaderName::from_bytes(&self.bytes[field.name.range()]);
+        let mut map = HeaderMap::with_capacity(self.parsed.fields.as_slice().len());
+        for field in self.parsed.fields.as_slice() {
+            let name = HeaderName::from_bytes(self.part(field.name));
             let value = HeaderValue::from_maybe_shared(self.bytes.slice(field.value.range()));
             // Both were checked by the same grammar; a name longer than the map's 64 KiB is the
             // one thing it can turn down, and only where `head_bytes_max` allows for one.
@@ -227,10 +297,16 @@ impl RequestHead {
     }
 
     #[inline]
-    fn text(&self, span: Span) -> &str {
-        str::from_utf8(&self.bytes[span.range()])
-            .expect("target, authority and field names are ASCII, which the parser has checked")
+    fn part(&self, span: Span) -> &[u8] {
+        &self.bytes[span.range()]
     }
+}
+
+/// A part of a head other than a field's value. It cannot be had without being looked at once more.
+#[inline]
+fn text(part: &[u8]) -> &str {
+    str::from_utf8(part)
+        .expect("target, authority and field names are ASCII, which the parser has checked")
 }
 
 impl fmt::Debug for RequestHead {
@@ -240,7 +316,7 @@ impl fmt::Debug for RequestHead {
             .field("method", &self.parsed.method)
             .field("target", &self.target())
             .field("version", &self.parsed.version)
-            .field("fields", &self.parsed.fields.len())
+            .field("fields", &self.parsed.fields.as_slice().len())
             .field("body", &self.parsed.body)
             .finish()
     }

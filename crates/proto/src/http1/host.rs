@@ -3,28 +3,14 @@
 use std::net::Ipv6Addr;
 use std::str;
 
-/// What a registered name may hold beside percent-encodings. IPv4 addresses are among them.
-static NAME_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = matches!(byte as u8,
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~'
-            | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
-        byte += 1;
-    }
-    table
-};
+use super::byte_class::{self, HOST_NAME};
 
 /// Whether the bytes are a host with an optional port. An empty host passes; who cannot take one
 /// asks [`is_empty`].
 #[inline]
 pub(super) fn is_valid(authority: &[u8]) -> bool {
     // Nearly every Host is a plain name, with or without a port.
-    let name_len = authority
-        .iter()
-        .take_while(|&&byte| NAME_BYTES[usize::from(byte)])
-        .count();
+    let name_len = byte_class::count_leading(HOST_NAME, authority);
     match &authority[name_len..] {
         [] => true,
         [b':', port @ ..] => is_port(port),
@@ -49,14 +35,14 @@ pub(super) fn has_port(authority: &[u8]) -> bool {
 }
 
 /// The grammar has any number of digits; no port has more than sixteen bits.
+#[inline]
 fn is_port(port: &[u8]) -> bool {
-    port.iter().all(u8::is_ascii_digit)
-        && port
-            .iter()
-            .try_fold(0_u16, |port, digit| {
-                port.checked_mul(10)?.checked_add(u16::from(digit - b'0'))
-            })
-            .is_some()
+    let mut number = 0_u32;
+    port.iter().all(|byte| {
+        let digit = byte.wrapping_sub(b'0');
+        number = number * 10 + u32::from(digit);
+        digit <= 9 && number <= u32::from(u16::MAX)
+    })
 }
 
 /// Names with percent-encodings and addresses in brackets.
@@ -81,7 +67,7 @@ fn is_uncommon(authority: &[u8]) -> bool {
             [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 tail
             }
-            [byte, tail @ ..] if NAME_BYTES[usize::from(*byte)] => tail,
+            [byte, tail @ ..] if byte_class::is(HOST_NAME, *byte) => tail,
             _ => return false,
         };
     }
@@ -100,7 +86,7 @@ fn is_ip_literal(literal: &[u8]) -> bool {
                 && !address.is_empty()
                 && address
                     .iter()
-                    .all(|&byte| byte == b':' || NAME_BYTES[usize::from(byte)])
+                    .all(|&byte| byte == b':' || byte_class::is(HOST_NAME, byte))
         }
         _ => str::from_utf8(literal).is_ok_and(|literal| literal.parse::<Ipv6Addr>().is_ok()),
     }

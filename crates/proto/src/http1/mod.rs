@@ -38,6 +38,7 @@
 //! [`Connection::awaits_head`] says whether there still is a head to be sent: when the response
 //! had already begun, or the peer is gone, the connection can only be closed.
 
+mod byte_class;
 mod chunked;
 mod client;
 mod client_request;

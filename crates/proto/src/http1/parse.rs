@@ -1,9 +1,10 @@
 //! A request's head from its bytes: httparse for the grammar, the rules of HTTP on top of it.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use http::Method;
-use httparse::{Header, Status};
+use httparse::{Header, Request, Status};
 
 use super::error::RecvError;
 use super::fields::Facts;
@@ -14,51 +15,80 @@ use super::target;
 /// Room for fields on the stack; only a `header_count_max` beyond it is given room on the heap.
 pub(super) const FIELDS_ON_STACK: usize = 128;
 
-/// Parses a whole head: request line, fields, empty line. Every line ends in CRLF.
+/// Parses the head at the front of what was received, without a search for its end first. Returns
+/// its length too.
+///
+/// It only ever says yes. A head that is not whole, breaks a rule or exceeds a bound is for the
+/// search and [`parse_head`] to judge, which find out what is wrong with it.
 #[inline]
+pub(super) fn parse_received(received: &[u8], limits: &Limits) -> Option<(usize, Box<Parsed>)> {
+    let window = &received[..received.len().min(limits.head_bytes_max as usize)];
+    let mut slots = [const { MaybeUninit::uninit() }; FIELDS_ON_STACK];
+    let count_max = limits.header_count().min(FIELDS_ON_STACK);
+    parse_into(window, limits, &mut slots[..count_max]).ok()
+}
+
+/// Parses a whole head: request line, fields, empty line. Every line ends in CRLF.
+#[cold]
 pub(super) fn parse_head(
     head: &[u8],
     line_end: usize,
     limits: &Limits,
-) -> Result<Parsed, RecvError> {
+) -> Result<Box<Parsed>, RecvError> {
+    let head = &*as_known_version(head, line_end);
     let count_max = limits.header_count();
-    if count_max <= FIELDS_ON_STACK {
+    let parsed = if count_max <= FIELDS_ON_STACK {
         let mut slots = [const { MaybeUninit::uninit() }; FIELDS_ON_STACK];
-        parse_into(head, line_end, limits, &mut slots[..count_max])
+        parse_into(head, limits, &mut slots[..count_max])
     } else {
         // There cannot be more fields than lines.
-        let lines = memchr::memchr_iter(b'\n', head).count();
-        let slots_max = lines.min(count_max);
+        let slots_max = memchr::memchr_iter(b'\n', head).count().min(count_max);
         let mut slots = Vec::with_capacity(slots_max);
-        parse_into(
-            head,
-            line_end,
-            limits,
-            &mut slots.spare_capacity_mut()[..slots_max],
-        )
+        parse_into(head, limits, &mut slots.spare_capacity_mut()[..slots_max])
+    };
+    match parsed {
+        Ok((len, parsed)) if len == head.len() => Ok(parsed),
+        Err(Refusal::Rule(error)) => Err(error),
+        refused => {
+            // A fault of the request line comes first in the stream and is told first.
+            check_request_line(&head[..line_end])?;
+            Err(match refused {
+                Err(Refusal::Grammar(httparse::Error::TooManyHeaders)) => {
+                    RecvError::TooManyFields {
+                        limit: limits.header_count_max,
+                    }
+                }
+                _ => RecvError::Field,
+            })
+        }
     }
 }
 
+/// Why there is no head.
+enum Refusal {
+    Partial,
+    Grammar(httparse::Error),
+    Rule(RecvError),
+}
+
+impl From<RecvError> for Refusal {
+    fn from(error: RecvError) -> Self {
+        Self::Rule(error)
+    }
+}
+
+/// Parses a head and what it says, with these slots for its fields. Returns its length too.
 fn parse_into<'b>(
-    head: &'b [u8],
-    line_end: usize,
+    received: &'b [u8],
     limits: &Limits,
     slots: &mut [MaybeUninit<Header<'b>>],
-) -> Result<Parsed, RecvError> {
-    let mut request = httparse::Request::new(&mut []);
-    match request.parse_with_uninit_headers(head, slots) {
-        Ok(Status::Complete(len)) if len == head.len() => {}
-        outcome => {
-            // A fault of the request line comes first in the stream and is told first.
-            check_request_line(&head[..line_end])?;
-            return Err(match outcome {
-                Err(httparse::Error::TooManyHeaders) => RecvError::TooManyFields {
-                    limit: limits.header_count_max,
-                },
-                _ => RecvError::Field,
-            });
-        }
-    }
+) -> Result<(usize, Box<Parsed>), Refusal> {
+    let mut request = Request::new(&mut []);
+    let head = match request.parse_with_uninit_headers(received, slots) {
+        Ok(Status::Complete(len)) => &received[..len],
+        Ok(Status::Partial) => return Err(Refusal::Partial),
+        Err(error) => return Err(Refusal::Grammar(error)),
+    };
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
     else {
         unreachable!("httparse sets all three before it completes");
@@ -68,49 +98,65 @@ fn parse_into<'b>(
     } else {
         Version::Http11
     };
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| RecvError::RequestLine)?;
+    let target_span = span_of(target.as_bytes(), head);
+    let line_len = target_span.range().end + b" HTTP/1.1".len();
+    if line_len > limits.target_bytes_max as usize {
+        let limit = limits.target_bytes_max;
+        return Err(RecvError::TargetTooLong { limit }.into());
+    }
+    // httparse takes a bare LF for the end of a line, and nothing else: every line ends in CRLF when
+    // the byte before each LF is a CR, and the LF is right before the next line.
+    if !head.ends_with(b"\r\n\r\n") {
+        return Err(RecvError::BareLineFeed.into());
+    }
+
+    let method = match method {
+        "GET" => Method::GET,
+        "POST" => Method::POST,
+        method => Method::from_bytes(method.as_bytes()).map_err(|_| RecvError::RequestLine)?,
+    };
     let parts = target::parse(&method, target.as_bytes())?;
+    // Made where it stays, and filled in there.
+    let mut parsed = Box::<Parsed>::default();
+    parsed.method = method;
+    parsed.version = version;
+    parsed.target = target_span;
+    parsed.path = parts.path.shifted(target_span.range().start);
+    parsed.has_query = parts.has_query;
 
     let mut facts = Facts::default();
-    let mut fields = Vec::with_capacity(request.headers.len());
-    for field in request.headers.iter() {
+    let spans = parsed.fields.of_count(request.headers.len());
+    for (field, spans) in request.headers.iter().zip(spans) {
+        let name = span_of(field.name.as_bytes(), head);
+        if head.get(name.range().start.wrapping_sub(2)) != Some(&b'\r') {
+            return Err(RecvError::BareLineFeed.into());
+        }
         facts.note(field.name, field.value)?;
-        fields.push(FieldSpans {
-            name: span_of(field.name.as_bytes(), head),
+        *spans = FieldSpans {
+            name,
             value: span_of(field.value, head),
-        });
+        };
     }
 
     if version == Version::Http11 && facts.host.is_none() {
-        return Err(RecvError::HostMissing);
+        return Err(RecvError::HostMissing.into());
     }
-    let body = facts.body_length(version, limits.body_bytes_max)?;
-    let expects_continue = facts.expects_continue(version, body)?;
-
-    let target = span_of(target.as_bytes(), head);
-    let target_start = target.range().start;
-    Ok(Parsed {
-        method,
-        fields: fields.into_boxed_slice(),
-        target,
-        path: parts.path.shifted(target_start),
-        authority: match parts.authority {
-            Some(authority) => Some(authority.shifted(target_start)),
-            None => facts.host.map(|host| span_of(host, head)),
-        },
-        request_id: facts.request_id.map(|id| span_of(id, head)),
-        body,
-        version,
-        has_query: parts.has_query,
-        keep_alive: facts.persistence.keep_alive(version),
-        expects_continue,
-    })
+    parsed.authority = match parts.authority {
+        Some(authority) => Some(authority.shifted(target_span.range().start)),
+        None => facts.host.map(|host| span_of(host, head)),
+    };
+    parsed.request_id = facts.request_id.map(|id| span_of(id, head));
+    parsed.body = facts.body_length(version, limits.body_bytes_max)?;
+    parsed.keep_alive = facts.persistence.keep_alive(version);
+    parsed.expects_continue = facts.expects_continue(version, parsed.body)?;
+    Ok((head.len(), parsed))
 }
 
 /// Refuses a malformed request line, given with its CRLF, without the fields behind it.
 #[cold]
 pub(super) fn check_request_line(line: &[u8]) -> Result<(), RecvError> {
-    let mut request = httparse::Request::new(&mut []);
+    let line = &*as_known_version(line, line.len());
+    let mut request = Request::new(&mut []);
     // Fields are missing, so a line that is well-formed is `Partial`.
     let outcome = request.parse_with_uninit_headers(line, &mut []);
     let (Some(method), Some(target)) = (request.method, request.path) else {
@@ -128,6 +174,32 @@ pub(super) fn check_request_line(line: &[u8]) -> Result<(), RecvError> {
     }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| RecvError::RequestLine)?;
     target::parse(&method, target.as_bytes()).map(drop)
+}
+
+/// The same head with the version 1.1 in place of a higher minor one, which is to be taken for the
+/// highest that is implemented (RFC 9110 §2.5) and which httparse does not know. Nothing else in a
+/// head depends on it, and nothing moves.
+fn as_known_version(head: &[u8], line_end: usize) -> Cow<'_, [u8]> {
+    if let [
+        ..,
+        b'H',
+        b'T',
+        b'T',
+        b'P',
+        b'/',
+        b'1',
+        b'.',
+        b'2'..=b'9',
+        b'\r',
+        b'\n',
+    ] = head[..line_end]
+    {
+        let mut head = head.to_vec();
+        head[line_end - b"2\r\n".len()] = b'1';
+        Cow::Owned(head)
+    } else {
+        Cow::Borrowed(head)
+    }
 }
 
 /// Where a part of the head is in it.

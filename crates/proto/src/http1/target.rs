@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use super::byte_class::{PATH, QUERY, count_leading};
 use super::error::RecvError;
 use super::head::Span;
 use super::host;
@@ -17,30 +18,6 @@ pub(super) struct Parts {
     pub(super) has_query: bool,
 }
 
-const PATH: u8 = 1;
-const QUERY: u8 = 2;
-
-/// What may stand in a path and in a query.
-///
-/// This is RFC 3986 and what the URL standard has browsers send raw beyond it: `[`, `]`, `^`, `` ` ``,
-/// `{`, `|` and `}`, in a query also `\`. A fragment is never sent, so `#` is refused, and a backslash
-/// in a path is what path traversals are made of.
-static TARGET_BYTES: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = match byte as u8 {
-            b'"' | b'#' | b'<' | b'>' => 0,
-            b'\\' => QUERY,
-            b'?' => QUERY,
-            b'!'..=b'~' => PATH | QUERY,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    table
-};
-
 /// Whether the bytes may stand in an origin-form target: the client's check before it sends one.
 pub(super) fn is_valid(target: &[u8]) -> bool {
     target == b"*" || (target.starts_with(b"/") && split_path(target, 0).is_some())
@@ -49,10 +26,35 @@ pub(super) fn is_valid(target: &[u8]) -> bool {
 /// Splits a target, in the form its method allows.
 #[inline]
 pub(super) fn parse(method: &Method, target: &[u8]) -> Result<Parts, RecvError> {
-    let parts = if *method == Method::CONNECT {
-        authority_form(target)
-    } else if target.first() == Some(&b'/') {
+    let parts = if *method != Method::CONNECT && target.starts_with(b"/") {
         split_path(target, 0)
+    } else {
+        uncommon_form(method, target)
+    };
+    parts.ok_or(RecvError::Target)
+}
+
+/// `/path?query` from `start` to the end of the target.
+#[inline(always)]
+fn split_path(target: &[u8], start: usize) -> Option<Parts> {
+    let tail = &target[start..];
+    let path_len = count_leading(PATH, tail);
+    let has_query = match &tail[path_len..] {
+        [] => false,
+        [b'?', query @ ..] if count_leading(QUERY, query) == query.len() => true,
+        _ => return None,
+    };
+    Some(Parts {
+        authority: None,
+        path: Span::new(start, start + path_len),
+        has_query,
+    })
+}
+
+#[cold]
+fn uncommon_form(method: &Method, target: &[u8]) -> Option<Parts> {
+    if *method == Method::CONNECT {
+        authority_form(target)
     } else if target == b"*" {
         (*method == Method::OPTIONS).then_some(Parts {
             path: Span::new(0, 1),
@@ -60,37 +62,7 @@ pub(super) fn parse(method: &Method, target: &[u8]) -> Result<Parts, RecvError> 
         })
     } else {
         absolute_form(target)
-    };
-    parts.ok_or(RecvError::Target)
-}
-
-/// `/path?query` from `start` to the end of the target.
-#[inline]
-fn split_path(target: &[u8], start: usize) -> Option<Parts> {
-    let tail = &target[start..];
-    let path_len = tail
-        .iter()
-        .take_while(|&&byte| TARGET_BYTES[usize::from(byte)] & PATH != 0)
-        .count();
-    let has_query = match tail.get(path_len) {
-        None => false,
-        Some(b'?') => {
-            let query = &tail[path_len + 1..];
-            if !query
-                .iter()
-                .all(|&byte| TARGET_BYTES[usize::from(byte)] & QUERY != 0)
-            {
-                return None;
-            }
-            true
-        }
-        Some(_) => return None,
-    };
-    Some(Parts {
-        authority: None,
-        path: Span::new(start, start + path_len),
-        has_query,
-    })
+    }
 }
 
 /// `host:port`, which only CONNECT takes; both have to be there (RFC 9110 §9.3.6).

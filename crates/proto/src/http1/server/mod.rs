@@ -166,7 +166,12 @@ impl Connection {
     #[inline]
     pub fn next_event(&mut self) -> Result<Event, RecvError> {
         let received = match self.recv {
-            Recv::Head(scan) => self.receive_head(scan),
+            // Nearly every other call is this one.
+            Recv::Head(_) if self.buffer.is_empty() && !self.eof => return Ok(Event::NeedData),
+            Recv::Head(scan) => match self.receive_whole_head(scan) {
+                Some(head) => return Ok(Event::Request(head)),
+                None => self.receive_head(scan),
+            },
             Recv::Sized { left: 0 } => Ok((self.after_message(), Event::EndOfMessage(None))),
             Recv::Sized { left } => self.receive_sized(left),
             Recv::Chunks(chunked) => self.receive_chunks(chunked),
@@ -280,6 +285,11 @@ mod tests {
             "{}",
             size_of::<Connection>()
         );
+    }
+
+    #[test]
+    fn a_head_is_cheap_to_move() {
+        assert!(size_of::<RequestHead>() <= 48);
     }
 
     #[test]

@@ -5,17 +5,31 @@ use std::mem;
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Connection, Event, Received, Recv, RequestFlags};
+use crate::http1::byte_class::{self, TOKEN};
 use crate::http1::chunked::{Chunked, Next};
 use crate::http1::error::RecvError;
-use crate::http1::fields::is_token_byte;
 use crate::http1::framing::{HeadScan, find_trailers_end};
-use crate::http1::head::{BodyLength, RequestHead};
-use crate::http1::parse::{check_request_line, parse_head};
+use crate::http1::head::{BodyLength, Parsed, RequestHead};
+use crate::http1::parse::{check_request_line, parse_head, parse_received};
 use crate::http1::response::Send;
 use crate::http1::trailers;
 
 impl Connection {
-    #[inline]
+    /// The quick way through a head that is there to its end: nearly all come in one piece and
+    /// without a fault.
+    // On its own, for its room for fields on the stack is not for every event to touch.
+    #[inline(never)]
+    pub(super) fn receive_whole_head(&mut self, scan: HeadScan) -> Option<RequestHead> {
+        // A head that comes in pieces is parsed once more when its end was found, and not at each.
+        // Empty lines in front of it are the other way's to count.
+        if !scan.is_fresh() || self.buffer.first().is_none_or(|&byte| byte <= b' ') {
+            return None;
+        }
+        let (len, parsed) = parse_received(&self.buffer, &self.limits)?;
+        Some(self.begin_request(len, parsed))
+    }
+
+    /// The careful way: it tells what is missing or wrong.
     pub(super) fn receive_head(&mut self, mut scan: HeadScan) -> Received {
         if self.buffer.first().is_some_and(|&byte| byte < b' ') {
             self.skip_empty_lines(&mut scan)?;
@@ -33,17 +47,20 @@ impl Connection {
         };
         let parsed = parse_head(&self.buffer[..len], line_end, &self.limits)?;
 
+        let head = self.begin_request(len, parsed);
+        Ok((self.recv, Event::Request(head)))
+    }
+
+    #[inline(always)]
+    fn begin_request(&mut self, len: usize, parsed: Box<Parsed>) -> RequestHead {
         self.request = RequestFlags::of(&parsed);
         self.send = Send::Head;
-        let next = match parsed.body {
+        self.recv = match parsed.body {
             BodyLength::None => Recv::Sized { left: 0 },
             BodyLength::Sized(left) => Recv::Sized { left },
             BodyLength::Chunked => Recv::Chunks(Chunked::default()),
         };
-        Ok((
-            next,
-            Event::Request(RequestHead::new(self.take(len), parsed)),
-        ))
+        RequestHead::new(self.take(len), parsed)
     }
 
     /// A head that is not whole, or never will be. A fault of the request line is told as soon as
@@ -58,7 +75,7 @@ impl Connection {
         if self
             .buffer
             .first()
-            .is_some_and(|&byte| !is_token_byte(byte) && byte != b'\r')
+            .is_some_and(|&byte| !byte_class::is(TOKEN, byte) && byte != b'\r')
         {
             return Err(RecvError::RequestLine);
         }
