@@ -42,6 +42,8 @@ pub(crate) struct Connection {
     pub(crate) output: Vec<u8>,
     pub(crate) peer: SocketAddr,
     phase: Phase,
+    /// Whether the deadline is that of the phase.
+    is_timed: bool,
     /// The last request was answered before its body had come.
     pub(crate) peer_is_sending: bool,
 }
@@ -113,6 +115,7 @@ impl Connection {
             output: Vec::new(),
             peer,
             phase: Phase::Fresh,
+            is_timed: true,
             peer_is_sending: false,
         }
     }
@@ -194,6 +197,7 @@ impl Connection {
         if self.phase == Phase::Idle && self.protocol.buffered() > 0 {
             self.start_phase(Phase::Head);
         }
+        self.time_phase();
         poll_fn(|cx| {
             let chunk = ready!(self.poll_fill(cx))?;
             match chunk.is_empty() {
@@ -214,7 +218,10 @@ impl Connection {
         if self.shared().draining.get() && self.protocol.is_idle() {
             match self.phase {
                 // Accepted a moment ago; its request may be here already.
-                Phase::Fresh => self.start_phase(Phase::Leaving),
+                Phase::Fresh => {
+                    self.start_phase(Phase::Leaving);
+                    self.time_phase();
+                }
                 Phase::Idle => return Poll::Ready(Err(End::Drained)),
                 Phase::Leaving | Phase::Head | Phase::Discard => {}
             }
@@ -238,7 +245,7 @@ impl Connection {
         poll_fn(|cx| self.poll_flush(cx, &mut written)).await?;
         if written.was_blocked {
             // The deadline was the write's; what comes next gets its own again.
-            self.start_phase(self.phase);
+            self.is_timed = false;
         }
         Ok(())
     }
@@ -280,18 +287,29 @@ impl Connection {
         true
     }
 
-    /// Gives the peer time for what comes next.
+    /// What the peer is given time for from now on. How long is worked out when it is waited
+    /// for, which is not between pipelined requests.
     #[inline]
     fn start_phase(&mut self, phase: Phase) {
         self.phase = phase;
+        self.is_timed = false;
+    }
+
+    /// Sets the deadline of the phase, once.
+    #[inline]
+    fn time_phase(&mut self) {
+        if self.is_timed {
+            return;
+        }
         let timeouts = &self.shared().timeouts;
-        let timeout = match phase {
+        let timeout = match self.phase {
             Phase::Fresh | Phase::Head => timeouts.head,
             Phase::Idle => timeouts.idle,
             Phase::Discard => timeouts.body,
             Phase::Leaving => Some(FIRST_REQUEST_GRACE),
         };
         self.deadline.reset(deadline_in(timeout));
+        self.is_timed = true;
     }
 
     /// Tells the peer what there is to be told, and closes so that it gets to see it.

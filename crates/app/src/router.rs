@@ -4,6 +4,7 @@ use crate::handler::{BoxFuture, Handler, Middleware, Next};
 use crate::{IntoResponse, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
+use rustc_hash::FxHashMap;
 use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
@@ -194,6 +195,9 @@ impl RouteParams {
 
 /// A router that no longer changes.
 pub(crate) struct App {
+    /// The paths without parameters, which most requests are for. The keys are the program's
+    /// own, so a fast hash is as good as one that peers cannot foresee.
+    plain_paths: FxHashMap<Box<[u8]>, usize>,
     paths: matchit::Router<usize>,
     routes: Vec<Route>,
     fallback: Option<Rc<dyn Handler>>,
@@ -209,7 +213,12 @@ enum Found {
 
 impl App {
     pub(crate) fn new(router: Router) -> Self {
+        let numbered = router.routes.iter().enumerate();
+        let plain = numbered.filter(|(_, route)| !route.path.contains(['{', '}']));
         App {
+            plain_paths: plain
+                .map(|(number, route)| (route.path.as_bytes().into(), number))
+                .collect(),
             paths: router.paths,
             routes: router.routes,
             fallback: router.fallback,
@@ -234,45 +243,52 @@ impl App {
     }
 
     fn find(&self, request: &mut Request) -> Found {
+        let path = request.head().path_bytes();
+        if let Some(number) = self.plain_paths.get(path) {
+            return self.routes[*number].find(request.method());
+        }
         // `OPTIONS *` is about the server as a whole (RFC 9110 §9.3.7).
-        if request.head().path_bytes() == b"*" {
+        if path == b"*" {
             return Found::Options {
                 allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into(),
             };
         }
         let path = request.path();
-        let Ok(found) = self.paths.at(path) else {
+        let Ok(matched) = self.paths.at(path) else {
             return match &self.fallback {
                 Some(fallback) => Found::Handler(fallback.clone()),
                 None => Found::Nothing,
             };
         };
-        let route = &self.routes[*found.value];
-        let Some(handler) = route.handler(request.method()) else {
-            let allow = route.allow();
-            return match *request.method() {
-                Method::OPTIONS => Found::Options { allow },
-                _ => Found::MethodNotAllowed { allow },
-            };
+        let route = &self.routes[*matched.value];
+        let found = route.find(request.method());
+        let start = path.as_ptr() as usize;
+        let ranges = matched.params.iter().map(|(_, value)| {
+            // A value is a part of the path.
+            let from = (value.as_ptr() as usize - start) as u32;
+            from..from + value.len() as u32
+        });
+        let params = RouteParams {
+            names: Some(route.param_names.clone()),
+            ranges: ranges.collect(),
         };
-        if !route.param_names.is_empty() {
-            let start = path.as_ptr() as usize;
-            let ranges = found.params.iter().map(|(_, value)| {
-                // A value is a part of the path.
-                let from = (value.as_ptr() as usize - start) as u32;
-                from..from + value.len() as u32
-            });
-            let params = RouteParams {
-                names: Some(route.param_names.clone()),
-                ranges: ranges.collect(),
-            };
-            request.set_params(params);
-        }
-        Found::Handler(handler)
+        request.set_params(params);
+        found
     }
 }
 
 impl Route {
+    fn find(&self, method: &Method) -> Found {
+        if let Some(handler) = self.handler(method) {
+            return Found::Handler(handler);
+        }
+        let allow = self.allow();
+        match *method {
+            Method::OPTIONS => Found::Options { allow },
+            _ => Found::MethodNotAllowed { allow },
+        }
+    }
+
     fn handler(&self, method: &Method) -> Option<Rc<dyn Handler>> {
         let of = |wanted: &Method| {
             let found = self.methods.iter().find(|(known, _)| known == wanted);
