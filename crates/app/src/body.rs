@@ -149,8 +149,9 @@ pub(crate) struct BodyFeed(Rc<RefCell<Feed>>);
 
 struct Feed {
     pieces: VecDeque<Bytes>,
-    /// How it ended; the error is handed out once.
     end: Option<Result<(), BodyError>>,
+    /// The error was handed out, which happens once.
+    told: bool,
     wanted: bool,
     reader: Option<Waker>,
     connection: Option<Waker>,
@@ -161,6 +162,7 @@ impl BodyFeed {
         BodyFeed(Rc::new(RefCell::new(Feed {
             pieces,
             end: ended.then_some(Ok(())),
+            told: false,
             wanted: false,
             reader: None,
             connection: None,
@@ -195,8 +197,14 @@ impl BodyFeed {
         wake(reader);
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        self.0.borrow().end.is_some()
+    /// How it ended, unless it goes on.
+    pub(crate) fn ended(&self) -> Option<Result<(), BodyError>> {
+        self.0.borrow().end
+    }
+
+    /// Whether somebody may still read it.
+    pub(crate) fn is_held(&self) -> bool {
+        Rc::strong_count(&self.0) > 1
     }
 
     fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -207,8 +215,8 @@ impl BodyFeed {
         match feed.end {
             Some(Ok(())) => Poll::Ready(None),
             Some(Err(error)) => {
-                feed.end = Some(Ok(()));
-                Poll::Ready(Some(Err(error)))
+                let told = std::mem::replace(&mut feed.told, true);
+                Poll::Ready((!told).then_some(Err(error)))
             }
             None => {
                 feed.wanted = true;

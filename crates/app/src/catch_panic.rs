@@ -37,11 +37,21 @@ impl Future for CatchPanic {
             return failed();
         };
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(polled) => polled,
+            Ok(polled) => polled.map(Response::in_current_context),
             Err(payload) => {
                 report_panic(&*payload, HANDLER_PANICKED);
                 failed()
             }
+        }
+    }
+}
+
+/// A handler that is stopped runs its destructors, which are as much its own as the rest.
+impl Drop for CatchPanic {
+    fn drop(&mut self) {
+        let future = self.future.take();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            report_panic(&*payload, "a handler panicked while it was dropped");
         }
     }
 }

@@ -166,7 +166,10 @@ impl Connection {
                 Ok(Event::Request(head)) => match Exchange::start(self, head, cx) {
                     Started::Answered(after) => Next::Answered(after),
                     Started::Waiting(exchange) => Next::Waiting(exchange),
-                    Started::Refused(error) => Next::Over(End::Refused(error)),
+                    Started::Refused(error, id) => {
+                        self.push_answer_to(&error, &id);
+                        Next::Over(End::Refused(error))
+                    }
                 },
                 Ok(Event::NeedData) => Next::NeedData,
                 // The rest of a body that nobody wanted.
@@ -315,19 +318,15 @@ impl Connection {
     /// Tells the peer what there is to be told, and closes so that it gets to see it.
     async fn part(&mut self, end: End) -> End {
         let lingers = match end {
-            End::Closed => self.peer_is_sending,
+            End::Closed => self.peer_is_sending || self.more_has_come().await,
             End::Refused(error) => {
-                if let Some(status) = error.status()
-                    && self.protocol.awaits_head()
-                {
-                    self.push_refusal(status, &error);
-                }
+                self.push_answer_to(&error, &RequestId::make());
                 true
             }
             End::HeadTimeout if self.protocol.buffered() > 0 => {
                 self.protocol.stop_receiving();
                 let reason = "the head of the request did not come in time";
-                self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason);
+                self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason, &RequestId::make());
                 true
             }
             End::WriteTimeout => {
@@ -351,18 +350,46 @@ impl Connection {
         end
     }
 
+    /// Whether the peer has sent more than was looked at. Costs no system call when it has not.
+    async fn more_has_come(&mut self) -> bool {
+        let received = poll_fn(|cx| Poll::Ready(self.stream.poll_receive(cx))).await;
+        matches!(received, Poll::Ready(Ok(chunk)) if !chunk.is_empty())
+    }
+
+    /// Watches a connection that is only written to; ready when it is broken. A peer that has
+    /// finished sending may still read. At most one piece of what it sends ahead is held.
+    pub(crate) fn poll_broken(&mut self, cx: &Context<'_>) -> Poll<End> {
+        if self.protocol.buffered() > 0 {
+            return Poll::Pending;
+        }
+        match ready!(self.stream.poll_receive(cx)) {
+            Ok(chunk) if chunk.is_empty() => self.protocol.receive_eof(),
+            Ok(chunk) => self.protocol.receive(&chunk),
+            Err(error) => return Poll::Ready(error.into()),
+        }
+        Poll::Pending
+    }
+
     /// Has closing drop what the peer did not take; the kernel would keep it for minutes.
     fn reset(&mut self) {
         // It fails when the connection is gone, and then there is nothing to be dropped.
         let _ = self.stream.set_linger(Some(Duration::ZERO));
     }
 
-    fn push_refusal(&mut self, status: StatusCode, reason: &dyn fmt::Display) {
+    /// Answers a fault of the peer's, where there still is something to be answered.
+    fn push_answer_to(&mut self, error: &RecvError, id: &RequestId) {
+        if let Some(status) = error.status()
+            && self.protocol.awaits_head()
+        {
+            self.push_refusal(status, error, id);
+        }
+    }
+
+    fn push_refusal(&mut self, status: StatusCode, reason: &dyn fmt::Display, id: &RequestId) {
         let response = Response::text(format!("{reason}\n")).with_status(status);
-        let id = RequestId::make();
         tracing::debug!(request_id = %id, peer = %self.peer, %status, %reason, "refused");
         // Whatever it says, the connection closes: nothing more can be understood of it.
-        let _ = push_whole_response(self, &response, &id);
+        let _ = push_whole_response(self, &response, id);
     }
 
     /// Receives for a while, and nothing of it matters.

@@ -33,7 +33,7 @@ pub(crate) enum Started {
     /// It takes longer.
     Waiting(Box<Exchange>),
     /// The body that came with the head is malformed.
-    Refused(RecvError),
+    Refused(RecvError, RequestId),
 }
 
 /// A request that was not answered at its first step.
@@ -69,7 +69,7 @@ impl Exchange {
         let id = taken.unwrap_or_else(RequestId::make);
         let (body, feed) = match receive_what_came(connection, &head) {
             Ok(received) => received,
-            Err(error) => return Started::Refused(error),
+            Err(error) => return Started::Refused(error, id),
         };
         let about = About {
             id: id.clone(),
@@ -239,16 +239,22 @@ impl About {
             ResponseBody::Stream(_) => ResponseLength::Chunked,
         };
         let is_stream = matches!(length, ResponseLength::Chunked);
-        if !is_stream {
+        if is_stream && feed.is_some_and(BodyFeed::is_held) {
+            // The stream may be made of it. Whoever waits for 100 Continue would not send it
+            // once the response has begun.
+            let asked = connection.protocol.send_continue(&mut connection.output);
+            asked.expect("the head of the response was not sent yet");
+        } else {
             abandon_body(connection, feed);
         }
         if let Err(error) = push_head(connection, &response, length, &self.id) {
+            abandon_body(connection, feed);
             return Ok(push_fault(connection, error, &self.id));
         }
         let status = response.status;
         let sent = match response.body {
-            // Its length is all that is told about it.
-            _ if self.is_head => Ok(0),
+            // What its head tells is all that is told about it.
+            _ if self.is_head || has_no_body(status) => Ok(0),
             ResponseBody::Bytes(body) => send_bytes(connection, &body).await,
             ResponseBody::Stream(stream) => {
                 let in_context = send_stream(connection, stream, BodyPump::new(feed));
@@ -279,13 +285,26 @@ impl About {
 
 /// Nobody will read the rest of the request's body.
 fn abandon_body(connection: &mut Connection, feed: Option<&BodyFeed>) {
-    if let Some(feed) = feed
-        && !feed.has_ended()
-    {
-        feed.end(Err(BodyError::Abandoned));
-        connection.protocol.abandon_body();
-        connection.peer_is_sending = true;
+    let Some(feed) = feed else { return };
+    match feed.ended() {
+        Some(Ok(())) => return,
+        // Where the next request would begin is not known, or will not be known in time.
+        Some(Err(_)) => connection.protocol.close_after_response(),
+        None => {
+            feed.end(Err(BodyError::Abandoned));
+            connection.protocol.abandon_body();
+        }
     }
+    connection.peer_is_sending = true;
+}
+
+/// Whether a response with this status has no body (RFC 9110 §15.3.5, §15.3.6, §15.4.5): a stream
+/// of one that never ends would be polled for ever.
+fn has_no_body(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+    )
 }
 
 impl Response {

@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::response::ResponseBody;
 use crate::{RequestId, Response};
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
+use http::header::{CONNECTION, CONTENT_TYPE, DATE, HeaderName, SERVER};
 use http::{HeaderValue, StatusCode};
 use monoloop_proto::http1::{AfterResponse, ResponseLength, SendError};
 use monoloop_runtime::time;
@@ -35,7 +35,8 @@ pub(crate) fn push_head(
     }
     id.with_bytes(|text| fields.field_bytes(&X_REQUEST_ID, text))?;
     for (name, value) in &response.headers {
-        if *name == CONNECTION {
+        // Said above, each of them once (RFC 9110 §5.3).
+        if [CONNECTION, DATE, SERVER, X_REQUEST_ID].contains(name) {
             continue;
         }
         if let Err(error) = fields.field(name, value) {

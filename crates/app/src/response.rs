@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{StatusCode, header};
+use monoloop_runtime::Context as VarContext;
 use monoloop_runtime::JoinError;
 use pin_project_lite::pin_project;
 use serde::Serialize;
@@ -148,6 +149,17 @@ impl Response {
         found.map(|(_, value)| value)
     }
 
+    /// Has a streamed body made in the context of its handler.
+    pub(crate) fn in_current_context(mut self) -> Self {
+        if let ResponseBody::Stream(stream) = self.body {
+            self.body = ResponseBody::Stream(Box::pin(InContext {
+                stream,
+                context: VarContext::current(),
+            }));
+        }
+        self
+    }
+
     /// Whether the handler asked for the connection to be closed.
     pub(crate) fn wants_close(&self) -> bool {
         self.headers.iter().any(|(name, value)| {
@@ -262,6 +274,21 @@ pub struct Json<T>(
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         Response::json(&self.0)
+    }
+}
+
+/// A stream that runs in the context of the handler that made it.
+struct InContext {
+    stream: BodyStream,
+    context: VarContext,
+}
+
+impl Stream for InContext {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let InContext { stream, context } = &mut *self;
+        context.run(|| stream.as_mut().poll_next(cx))
     }
 }
 

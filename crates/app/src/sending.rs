@@ -66,7 +66,9 @@ fn poll_piece_and_pump(
             continue;
         }
         let Some(deadline) = pump.deadline() else {
-            return Poll::Pending;
+            // Who has reset the connection is not found out by writing when there is nothing to
+            // be written.
+            return connection.poll_broken(cx).map(|end| Some(Err(end)));
         };
         connection.deadline.reset(deadline);
         ready!(connection.deadline.poll_elapsed(cx));
