@@ -76,3 +76,8 @@ pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use monoloop_proto::http1::Limits;
 pub use monoloop_proto::lines;
 pub use monoloop_runtime::*;
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
