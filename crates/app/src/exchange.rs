@@ -79,9 +79,9 @@ impl Exchange {
         };
         let request = Request::new(head, body, id.clone(), connection.peer, received_at);
 
-        let shared = connection.place.shared.clone();
+        let shared = &connection.place.shared;
         let (handler, polled) = shared.in_request(id, || {
-            let mut handler = CatchPanic::call(|| match health::answer(&shared, &request) {
+            let mut handler = CatchPanic::call(|| match health::answer(shared, &request) {
                 Some(response) => Box::pin(std::future::ready(response)),
                 None => shared.app.call(request),
             });
@@ -276,6 +276,7 @@ impl About {
         after.map_err(|_| End::BodyFailed)
     }
 
+    #[inline]
     fn log(self, status: StatusCode, bytes: u64) {
         if let Some(access) = self.access {
             REQUEST_ID.sync_scope(self.id, || access.log(status, bytes, self.received_at));

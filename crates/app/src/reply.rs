@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::response::ResponseBody;
 use crate::{RequestId, Response};
-use http::header::{CONNECTION, CONTENT_TYPE, DATE, HeaderName, SERVER};
+use http::header::{CONNECTION, DATE, HeaderName, SERVER};
 use http::{HeaderValue, StatusCode};
 use monoloop_proto::http1::{AfterResponse, ResponseLength, SendError};
 use monoloop_runtime::time;
@@ -11,14 +11,15 @@ use monoloop_runtime::time;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Encodes the head of a response.
-#[inline]
+// Into both callers, for the one of a whole response knows how its body is framed.
+#[inline(always)]
 pub(crate) fn push_head(
     connection: &mut Connection,
     response: &Response,
     length: ResponseLength,
     id: &RequestId,
 ) -> Result<(), SendError> {
-    let shared = connection.place.shared.clone();
+    let shared = &connection.place.shared;
     if shared.draining.get() || response.wants_close() {
         connection.protocol.close_after_response();
     }
@@ -30,10 +31,10 @@ pub(crate) fn push_head(
             .protocol
             .send_head(response.status, length, &mut connection.output)?;
     fields.encoded(shared.standard_fields.borrow_mut().at(time::now()));
-    if let Some(content_type) = &response.content_type {
-        fields.field(&CONTENT_TYPE, content_type)?;
+    if let Some(content_type) = response.content_type {
+        fields.line(content_type.line);
     }
-    id.with_bytes(|text| fields.field_bytes(&X_REQUEST_ID, text))?;
+    id.push_field(&mut fields)?;
     for (name, value) in &response.headers {
         // Said above, each of them once (RFC 9110 §5.3).
         if [CONNECTION, DATE, SERVER, X_REQUEST_ID].contains(name) {

@@ -1,6 +1,7 @@
 //! The id that a request has before anything else happens.
 
 use bytes::Bytes;
+use monoloop_proto::http1::{FieldName, FieldWriter, SendError};
 use monoloop_runtime::context_var;
 use std::cell::Cell;
 use std::fmt;
@@ -29,7 +30,7 @@ enum Repr {
     Taken(Bytes),
 }
 
-const MADE_BYTES: usize = 32;
+const X_REQUEST_ID: FieldName = FieldName::from_static("x-request-id: ");
 
 thread_local! {
     static NEXT: Cell<(u64, u64)> = Cell::new((RandomState::new().build_hasher().finish(), 0));
@@ -53,16 +54,15 @@ impl RequestId {
         well_formed.then(|| RequestId(Repr::Taken(Bytes::copy_from_slice(value))))
     }
 
-    /// Hands the id over as text without an allocation.
-    pub(crate) fn with_bytes<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
+    /// Writes the id into a response's head.
+    #[inline]
+    pub(crate) fn push_field(&self, fields: &mut FieldWriter<'_>) -> Result<(), SendError> {
         match &self.0 {
             Repr::Made { loop_seed, number } => {
-                let mut text = [0; MADE_BYTES];
-                write_hex(*loop_seed, &mut text[..16]);
-                write_hex(*number, &mut text[16..]);
-                f(&text)
+                fields.named_hex(X_REQUEST_ID, *loop_seed, *number);
+                Ok(())
             }
-            Repr::Taken(text) => f(text),
+            Repr::Taken(text) => fields.named(X_REQUEST_ID, text),
         }
     }
 }
@@ -71,30 +71,17 @@ fn is_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=:@".contains(&byte)
 }
 
-/// Sixteen lower-case digits.
-fn write_hex(number: u64, out: &mut [u8]) {
-    out[..8].copy_from_slice(&hex_digits((number >> 32) as u32));
-    out[8..16].copy_from_slice(&hex_digits(number as u32));
-}
-
-/// Eight digits at once, one in each byte of a word.
-fn hex_digits(number: u32) -> [u8; 8] {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let mut nibbles = u64::from(number);
-    nibbles = (nibbles | nibbles << 16) & 0x0000_ffff_0000_ffff;
-    nibbles = (nibbles | nibbles << 8) & 0x00ff_00ff_00ff_00ff;
-    nibbles = (nibbles | nibbles << 4) & 0x0f0f_0f0f_0f0f_0f0f;
-    // Adding 6 carries into the upper half of a byte from ten on.
-    let letters = ((nibbles + EACH * 6) >> 4) & EACH;
-    let digits = nibbles + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10);
-    digits.to_be_bytes()
-}
-
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.with_bytes(|text| {
-            f.pad(std::str::from_utf8(text).expect("an id is ASCII, which take() has checked"))
-        })
+        match &self.0 {
+            Repr::Made { loop_seed, number } => match f.width() {
+                None => write!(f, "{loop_seed:016x}{number:016x}"),
+                Some(_) => f.pad(&format!("{loop_seed:016x}{number:016x}")),
+            },
+            Repr::Taken(text) => {
+                f.pad(std::str::from_utf8(text).expect("an id is ASCII, which take() has checked"))
+            }
+        }
     }
 }
 
@@ -119,11 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_those_of_the_standard_library() {
-        for number in [0, 1, 9, 10, 0x9abc_def0, 0x0f0f_a5a5, u32::MAX] {
-            let expected = format!("{number:08x}");
-            assert_eq!(hex_digits(number), expected.as_bytes(), "{number:#x}");
-        }
+    fn an_id_is_padded_like_any_text() {
+        let id = RequestId::make();
+        assert_eq!(format!("{id:>34}"), format!("  {id}"));
+        let taken = RequestId::take(b"abc").unwrap();
+        assert_eq!(format!("{taken:<5}|"), "abc  |");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{StatusCode, header};
+use monoloop_proto::http1::FieldLine;
 use monoloop_runtime::Context as VarContext;
 use monoloop_runtime::JoinError;
 use pin_project_lite::pin_project;
@@ -24,9 +25,33 @@ pub(crate) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>>>
 /// server; `Connection: close` set here closes the connection after the response.
 pub struct Response {
     pub(crate) status: StatusCode,
-    pub(crate) content_type: Option<HeaderValue>,
+    /// One of the common types; any other is among the headers.
+    pub(crate) content_type: Option<&'static ContentType>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: ResponseBody,
+}
+
+/// A content type that most responses have one of. It is one pointer in a response, which is
+/// moved often, and one copy into its head.
+pub(crate) struct ContentType {
+    pub(crate) line: FieldLine,
+    value: HeaderValue,
+}
+
+macro_rules! content_types {
+    ($($name:ident = $value:literal;)+) => {
+        $(static $name: ContentType = ContentType {
+            line: FieldLine::from_static(concat!("content-type: ", $value, "\r\n")),
+            value: HeaderValue::from_static($value),
+        };)+
+    };
+}
+
+content_types! {
+    TEXT = "text/plain; charset=utf-8";
+    HTML = "text/html; charset=utf-8";
+    BYTES = "application/octet-stream";
+    JSON = "application/json";
 }
 
 pub(crate) enum ResponseBody {
@@ -49,38 +74,26 @@ impl Response {
     /// `text/plain`, in UTF-8.
     #[must_use]
     pub fn text(text: impl Into<Bytes>) -> Self {
-        Response::typed(
-            const { HeaderValue::from_static("text/plain; charset=utf-8") },
-            text.into(),
-        )
+        Response::typed(&TEXT, text.into())
     }
 
     /// `text/html`, in UTF-8.
     #[must_use]
     pub fn html(html: impl Into<Bytes>) -> Self {
-        Response::typed(
-            const { HeaderValue::from_static("text/html; charset=utf-8") },
-            html.into(),
-        )
+        Response::typed(&HTML, html.into())
     }
 
     /// `application/octet-stream`.
     #[must_use]
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Response::typed(
-            const { HeaderValue::from_static("application/octet-stream") },
-            bytes.into(),
-        )
+        Response::typed(&BYTES, bytes.into())
     }
 
     /// `application/json`. A value that cannot be written as JSON is a 500 and an error in the log.
     #[must_use]
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Self {
         match serde_json::to_vec(value) {
-            Ok(json) => Response::typed(
-                const { HeaderValue::from_static("application/json") },
-                json.into(),
-            ),
+            Ok(json) => Response::typed(&JSON, json.into()),
             Err(error) => {
                 tracing::error!(%error, "a response could not be written as JSON");
                 Response::new(StatusCode::INTERNAL_SERVER_ERROR)
@@ -102,7 +115,7 @@ impl Response {
         }
     }
 
-    fn typed(content_type: HeaderValue, body: Bytes) -> Self {
+    fn typed(content_type: &'static ContentType, body: Bytes) -> Self {
         Response {
             content_type: Some(content_type),
             body: ResponseBody::Bytes(body),
@@ -127,10 +140,10 @@ impl Response {
     /// Adds a header field; `Content-Type` is replaced. For middleware.
     pub fn add_header(&mut self, name: HeaderName, value: HeaderValue) {
         if name == CONTENT_TYPE {
-            self.content_type = Some(value);
-        } else {
-            self.headers.push((name, value));
+            self.content_type = None;
+            self.headers.retain(|(field, _)| *field != CONTENT_TYPE);
         }
+        self.headers.push((name, value));
     }
 
     /// The status.
@@ -142,8 +155,10 @@ impl Response {
     /// The first field of this name.
     #[must_use]
     pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        if *name == CONTENT_TYPE {
-            return self.content_type.as_ref();
+        if let Some(content_type) = self.content_type
+            && *name == CONTENT_TYPE
+        {
+            return Some(&content_type.value);
         }
         let found = self.headers.iter().find(|(field, _)| field == name);
         found.map(|(_, value)| value)
@@ -310,5 +325,29 @@ where
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.project().stream.poll_next(cx);
         polled.map(|item| item.map(|item| item.map_err(Into::into)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_type_that_is_set_replaces_the_one_before() {
+        let types = |response: &Response| {
+            let all = response.headers.iter();
+            let others = all.filter(|(name, _)| *name == CONTENT_TYPE).count();
+            let first = response.header(&CONTENT_TYPE).cloned();
+            (others + usize::from(response.content_type.is_some()), first)
+        };
+        let typed = |value| (1, Some(HeaderValue::from_static(value)));
+
+        let mut response = Response::json(&1);
+        assert_eq!(types(&response), typed("application/json"));
+        for value in ["text/csv", "image/png"] {
+            response.add_header(CONTENT_TYPE, HeaderValue::from_static(value));
+            assert_eq!(types(&response), typed(value));
+        }
+        assert_eq!(types(&Response::new(StatusCode::OK)), (0, None));
     }
 }

@@ -204,8 +204,8 @@ pub(crate) struct App {
     middleware: Rc<[Box<dyn Middleware>]>,
 }
 
-enum Found {
-    Handler(Rc<dyn Handler>),
+enum Found<'a> {
+    Handler(&'a Rc<dyn Handler>),
     MethodNotAllowed { allow: String },
     Options { allow: String },
     Nothing,
@@ -228,21 +228,29 @@ impl App {
 
     /// Starts to answer a request. Runs user code.
     pub(crate) fn call(&self, mut request: Request) -> BoxFuture<Response> {
-        let handler: Rc<dyn Handler> = match self.find(&mut request) {
+        let ours: Rc<dyn Handler>;
+        let handler = match self.find(&mut request) {
             Found::Handler(handler) => handler,
             Found::MethodNotAllowed { allow } => {
-                Rc::new(answer(StatusCode::METHOD_NOT_ALLOWED, Some(allow)))
+                ours = Rc::new(answer(StatusCode::METHOD_NOT_ALLOWED, Some(allow)));
+                &ours
             }
-            Found::Options { allow } => Rc::new(answer(StatusCode::NO_CONTENT, Some(allow))),
-            Found::Nothing => Rc::new(answer(StatusCode::NOT_FOUND, None)),
+            Found::Options { allow } => {
+                ours = Rc::new(answer(StatusCode::NO_CONTENT, Some(allow)));
+                &ours
+            }
+            Found::Nothing => {
+                ours = Rc::new(answer(StatusCode::NOT_FOUND, None));
+                &ours
+            }
         };
         if self.middleware.is_empty() {
             return handler.call(request);
         }
-        Next::new(self.middleware.clone(), handler).call(request)
+        Next::new(self.middleware.clone(), handler.clone()).call(request)
     }
 
-    fn find(&self, request: &mut Request) -> Found {
+    fn find(&self, request: &mut Request) -> Found<'_> {
         let path = request.head().path_bytes();
         if let Some(number) = self.plain_paths.get(path) {
             return self.routes[*number].find(request.method());
@@ -256,7 +264,7 @@ impl App {
         let path = request.path();
         let Ok(matched) = self.paths.at(path) else {
             return match &self.fallback {
-                Some(fallback) => Found::Handler(fallback.clone()),
+                Some(fallback) => Found::Handler(fallback),
                 None => Found::Nothing,
             };
         };
@@ -278,7 +286,7 @@ impl App {
 }
 
 impl Route {
-    fn find(&self, method: &Method) -> Found {
+    fn find(&self, method: &Method) -> Found<'_> {
         if let Some(handler) = self.handler(method) {
             return Found::Handler(handler);
         }
@@ -289,10 +297,10 @@ impl Route {
         }
     }
 
-    fn handler(&self, method: &Method) -> Option<Rc<dyn Handler>> {
+    fn handler(&self, method: &Method) -> Option<&Rc<dyn Handler>> {
         let of = |wanted: &Method| {
             let found = self.methods.iter().find(|(known, _)| known == wanted);
-            found.map(|(_, handler)| handler.clone())
+            found.map(|(_, handler)| handler)
         };
         of(method).or_else(|| (method == Method::HEAD).then(|| of(&Method::GET)).flatten())
     }

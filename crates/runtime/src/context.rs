@@ -52,6 +52,7 @@ impl Context {
     }
 
     /// Runs `f` in this context. What it sets is undone afterwards.
+    #[inline]
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let _entered = Entered::enter(self.clone());
         f()
@@ -200,6 +201,7 @@ struct Entered {
 }
 
 impl Entered {
+    #[inline]
     fn enter(context: Context) -> Self {
         Entered {
             before: context.swap_in(),
@@ -215,6 +217,7 @@ impl Entered {
 }
 
 impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
         self.before.take().swap_in();
     }

@@ -51,8 +51,8 @@ const fn classes_of(byte: u8) -> u8 {
 
 /// Whether a byte is of this class.
 #[inline]
-pub(super) fn is(class: u8, byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & class != 0
+pub(super) const fn is(class: u8, byte: u8) -> bool {
+    CLASSES[byte as usize] & class != 0
 }
 
 /// How many bytes at the front are of this class.

@@ -4,6 +4,8 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use super::error::SendError;
+use super::hex::hex_digits;
+use super::prepared::{FieldLine, FieldName};
 
 /// Writes the fields of a head that was begun; the empty line follows when it is dropped.
 ///
@@ -35,6 +37,32 @@ impl<'a> FieldWriter<'a> {
         check_value(value)?;
         push_field(self.out, name, value);
         Ok(())
+    }
+
+    /// As [`field_bytes`](Self::field_bytes), under a name that was checked when the program was
+    /// compiled.
+    #[inline]
+    pub fn named(&mut self, name: FieldName, value: &[u8]) -> Result<(), SendError> {
+        check_value(value)?;
+        push_field(self.out, name.as_str(), value);
+        Ok(())
+    }
+
+    /// Writes a field whose value is these numbers, each as sixteen lower-case hexadecimal digits:
+    /// nothing is left to be checked.
+    #[inline]
+    pub fn named_hex(&mut self, name: FieldName, high: u64, low: u64) {
+        let mut value = *b"0123456789abcdef0123456789abcdef\r\n";
+        value[..16].copy_from_slice(&hex_digits(high));
+        value[16..32].copy_from_slice(&hex_digits(low));
+        self.out.extend_from_slice(name.prefix());
+        self.out.extend_from_slice(&value);
+    }
+
+    /// Writes a field that was checked when the program was compiled: one copy.
+    #[inline]
+    pub fn line(&mut self, line: FieldLine) {
+        self.out.extend_from_slice(line.as_bytes());
     }
 
     /// Writes fields that were encoded before, such as `Date` and `Server`: one copy.

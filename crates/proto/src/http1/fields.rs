@@ -122,7 +122,7 @@ pub(super) struct Persistence {
 }
 
 impl Persistence {
-    #[inline]
+    #[inline(always)]
     pub(super) fn note(&mut self, value: &[u8]) {
         match value {
             // What nearly all send, before the list that it may be.

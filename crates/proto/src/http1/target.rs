@@ -24,7 +24,7 @@ pub(super) fn is_valid(target: &[u8]) -> bool {
 }
 
 /// Splits a target, in the form its method allows.
-#[inline]
+#[inline(always)]
 pub(super) fn parse(method: &Method, target: &[u8]) -> Result<Parts, RecvError> {
     let parts = if *method != Method::CONNECT && target.starts_with(b"/") {
         split_path(target, 0)

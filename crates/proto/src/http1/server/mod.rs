@@ -163,15 +163,28 @@ impl Connection {
     ///
     /// The peer's fault. Final: every later call returns the same. See the
     /// [module](super#when-the-peer-is-at-fault) for how it is answered.
-    #[inline]
+    // The two calls that nearly all are, a head or the want of one, into the caller, who looks at
+    // the event there and then.
+    #[inline(always)]
     pub fn next_event(&mut self) -> Result<Event, RecvError> {
+        if let Recv::Head(scan) = self.recv {
+            if self.buffer.is_empty() && !self.eof {
+                return Ok(Event::NeedData);
+            }
+            // A head that comes in pieces is parsed once more when its end was found, and not at
+            // each.
+            if scan.is_fresh()
+                && let Some(head) = self.receive_whole_head()
+            {
+                return Ok(Event::Request(head));
+            }
+        }
+        self.next_event_of_any()
+    }
+
+    fn next_event_of_any(&mut self) -> Result<Event, RecvError> {
         let received = match self.recv {
-            // Nearly every other call is this one.
-            Recv::Head(_) if self.buffer.is_empty() && !self.eof => return Ok(Event::NeedData),
-            Recv::Head(scan) => match self.receive_whole_head(scan) {
-                Some(head) => return Ok(Event::Request(head)),
-                None => self.receive_head(scan),
-            },
+            Recv::Head(scan) => self.receive_head(scan),
             Recv::Sized { left: 0 } => Ok((self.after_message(), Event::EndOfMessage(None))),
             Recv::Sized { left } => self.receive_sized(left),
             Recv::Chunks(chunked) => self.receive_chunks(chunked),

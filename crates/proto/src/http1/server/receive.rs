@@ -19,10 +19,9 @@ impl Connection {
     /// without a fault.
     // On its own, for its room for fields on the stack is not for every event to touch.
     #[inline(never)]
-    pub(super) fn receive_whole_head(&mut self, scan: HeadScan) -> Option<RequestHead> {
-        // A head that comes in pieces is parsed once more when its end was found, and not at each.
+    pub(super) fn receive_whole_head(&mut self) -> Option<RequestHead> {
         // Empty lines in front of it are the other way's to count.
-        if !scan.is_fresh() || self.buffer.first().is_none_or(|&byte| byte <= b' ') {
+        if self.buffer.first().is_none_or(|&byte| byte <= b' ') {
             return None;
         }
         let (len, parsed) = parse_received(&self.buffer, &self.limits)?;
@@ -175,7 +174,7 @@ impl Connection {
     }
 
     /// Takes bytes off the front of the buffer; all of them with their allocation.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, len: usize) -> Bytes {
         if len == self.buffer.len() {
             mem::take(&mut self.buffer).freeze()
