@@ -3,6 +3,7 @@
 //! The one file that reads `Instant::now`. Everybody else asks the loop.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// A point in time in milliseconds since the loop was made.
@@ -23,9 +24,14 @@ pub enum ClockMode {
     Jumping,
 }
 
+/// The time of a simulated world, moved by the driver that simulates it.
+pub(crate) type WorldTime = Rc<Cell<Instant>>;
+
 #[derive(Debug)]
 pub(crate) struct Clock {
     mode: ClockMode,
+    /// Read in place of the operating system's clock.
+    world: Option<WorldTime>,
     origin: Instant,
     now: Cell<Instant>,
 }
@@ -35,8 +41,20 @@ impl Clock {
         let now = read();
         Clock {
             mode,
+            world: None,
             origin: now,
             now: Cell::new(now),
+        }
+    }
+
+    /// A clock that shows the time of a simulated world. To the loop it is the system's: it
+    /// passes while the driver waits.
+    pub(crate) fn simulated(world: WorldTime) -> Self {
+        Clock {
+            mode: ClockMode::System,
+            origin: world.get(),
+            now: Cell::new(world.get()),
+            world: Some(world),
         }
     }
 
@@ -54,7 +72,7 @@ impl Clock {
     #[inline]
     pub(crate) fn now_precise(&self) -> Instant {
         match self.mode {
-            ClockMode::System => read(),
+            ClockMode::System => self.read(),
             ClockMode::Manual | ClockMode::Jumping => self.now.get(),
         }
     }
@@ -63,7 +81,15 @@ impl Clock {
     #[inline]
     pub(crate) fn start_turn(&self) {
         if self.mode == ClockMode::System {
-            self.now.set(read());
+            self.now.set(self.read());
+        }
+    }
+
+    #[inline]
+    fn read(&self) -> Instant {
+        match &self.world {
+            None => read(),
+            Some(world) => world.get(),
         }
     }
 

@@ -34,6 +34,10 @@ struct Node {
     /// `None` hides a value further back: the variable was reset to "not set".
     value: Option<Rc<dyn Any>>,
     capture: CaptureFn,
+    /// Whether a task that is spawned gets the value.
+    inherit: bool,
+    /// Whether this value or one further back is not inherited.
+    any_private: bool,
     rest: Option<Rc<Node>>,
 }
 
@@ -81,6 +85,11 @@ impl Context {
         *self = self.with(variable.node(Some(Rc::new(value))));
     }
 
+    /// Takes a variable out of this context.
+    pub(crate) fn unset<T: 'static>(&mut self, variable: &'static ContextVar<T>) {
+        self.head = Self::without(self.head.as_ref(), variable.key());
+    }
+
     /// The value set last, if it is this variable's and nobody else can see it.
     fn unshared_value<T>(&mut self, variable: &'static ContextVar<T>) -> Option<&mut T> {
         let node = Rc::get_mut(self.head.as_mut()?)?;
@@ -88,6 +97,32 @@ impl Context {
             return None;
         }
         Rc::get_mut(node.value.as_mut()?)?.downcast_mut()
+    }
+
+    /// What a task spawned here starts with: the current context without the variables that
+    /// are not inherited.
+    #[inline]
+    pub(crate) fn inherited() -> Context {
+        let context = Context::current();
+        match &context.head {
+            Some(node) if node.any_private => context.without_private(),
+            Some(_) | None => context,
+        }
+    }
+
+    #[cold]
+    fn without_private(&self) -> Context {
+        let nodes = std::iter::successors(self.head.as_deref(), |node| node.rest.as_deref());
+        let inherited: Vec<&Node> = nodes.filter(|node| node.inherit).collect();
+        let head = inherited.into_iter().rev().fold(None, |rest, node| {
+            Some(Rc::new(Node {
+                value: node.value.clone(),
+                any_private: false,
+                rest,
+                ..*node
+            }))
+        });
+        Context { head }
     }
 
     /// Leaves an empty context behind.
@@ -144,7 +179,7 @@ impl Context {
     fn with(&self, changed: Node) -> Context {
         let rest = Self::without(self.head.as_ref(), changed.key);
         Context {
-            head: Some(Rc::new(Node { rest, ..changed })),
+            head: Some(Rc::new(changed.in_front_of(rest))),
         }
     }
 
@@ -171,12 +206,24 @@ impl Context {
             .into_iter()
             .rev()
             .fold(next.cloned(), |rest, node| {
-                Some(Rc::new(Node {
-                    rest,
+                let copy = Node {
                     value: node.value.clone(),
+                    rest: None,
                     ..**node
-                }))
+                };
+                Some(Rc::new(copy.in_front_of(rest)))
             })
+    }
+}
+
+impl Node {
+    fn in_front_of(self, rest: Option<Rc<Node>>) -> Node {
+        let rest_is_private = rest.as_ref().is_some_and(|rest| rest.any_private);
+        Node {
+            any_private: !self.inherit || rest_is_private,
+            rest,
+            ..self
+        }
     }
 }
 
@@ -267,6 +314,8 @@ impl Captured {
                 name: captured.name,
                 value: Some(Rc::from(captured.value as Box<dyn Any>)),
                 capture: captured.capture,
+                inherit: true,
+                any_private: false,
                 rest,
             }))
         });
@@ -298,6 +347,7 @@ impl Captured {
 pub struct ContextVar<T: 'static> {
     name: &'static str,
     default: Option<fn() -> T>,
+    inherit: bool,
     capture: CaptureFn,
     // A variable holds no value itself; it may be a `static` whatever `T` is.
     value: PhantomData<fn() -> T>,
@@ -309,11 +359,13 @@ impl<T: 'static> ContextVar<T> {
     pub const fn declare(
         name: &'static str,
         default: Option<fn() -> T>,
+        inherit: bool,
         capture: fn(&dyn Any) -> Option<Box<dyn Any + Send>>,
     ) -> Self {
         ContextVar {
             name,
             default,
+            inherit,
             capture,
             value: PhantomData,
         }
@@ -399,6 +451,8 @@ impl<T: 'static> ContextVar<T> {
             name: self.name,
             value,
             capture: self.capture,
+            inherit: self.inherit,
+            any_private: !self.inherit,
             rest: None,
         }
     }
@@ -437,14 +491,33 @@ pub struct Token<T: 'static> {
 /// assert_eq!(USER.get().as_deref(), Some("nobody"));
 /// assert_eq!(TRACE.get(), None);
 /// ```
+///
+/// A variable that is declared with `inherit = false` belongs to the one task that sets it:
+/// tasks spawned by it, its callbacks and its jobs in the blocking pool start without.
+///
+/// ```
+/// use monoloop_runtime::{context_var, spawn, Runtime};
+///
+/// context_var! {
+///     static HOLDS_THE_LOCK: bool = false, inherit = false;
+/// }
+///
+/// Runtime::new()?.block_on(async {
+///     HOLDS_THE_LOCK.set(true);
+///     let child = spawn(async { HOLDS_THE_LOCK.get() });
+///     assert_eq!(child.await.unwrap(), Some(false));
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[macro_export]
 macro_rules! context_var {
-    ($($(#[$attribute:meta])* $visibility:vis static $name:ident : $type:ty $(= $default:expr)? ;)+) => {
+    ($($(#[$attribute:meta])* $visibility:vis static $name:ident : $type:ty $(= $default:expr)? $(, inherit = $inherit:literal)? ;)+) => {
         $(
             $(#[$attribute])*
             $visibility static $name: $crate::ContextVar<$type> = $crate::ContextVar::declare(
                 ::core::stringify!($name),
                 $crate::context_var!(@default $($default)?),
+                $crate::context_var!(@inherit $($inherit)?),
                 |value| {
                     #[allow(unused_imports, reason = "which of the two is used depends on the type")]
                     use $crate::__private::{CaptureSend, KeepLocal};
@@ -457,6 +530,8 @@ macro_rules! context_var {
     };
     (@default) => { ::core::option::Option::None };
     (@default $default:expr) => { ::core::option::Option::Some(|| $default) };
+    (@inherit) => { true };
+    (@inherit $inherit:literal) => { $inherit };
 }
 
 /// What `context_var!` uses to find out whether a type can go to another thread.
@@ -589,6 +664,38 @@ mod tests {
         assert_eq!(copy.run(|| COUNT.get()), Some(2));
         assert_eq!(context.run(|| COUNT.get()), Some(3));
         assert_eq!(length(&context), 1);
+    }
+
+    #[test]
+    fn a_variable_that_is_not_inherited_is_left_behind_and_the_others_keep_their_order() {
+        context_var! {
+            static PRIVATE: u32, inherit = false;
+            static SHARED: u32 = 3, inherit = true;
+        }
+        Context::default().run(|| {
+            NAME.set("ann".into());
+            let unchanged = Context::inherited();
+            assert!(Rc::ptr_eq(
+                unchanged.head.as_ref().unwrap(),
+                Context::current().head.as_ref().unwrap()
+            ));
+            PRIVATE.set(1);
+            // Also when it lies behind others, and after one of those was set again.
+            SHARED.set(2);
+            NAME.set("bob".into());
+            let inherited = Context::inherited();
+            assert_eq!(length(&inherited), 2);
+            inherited.run(|| {
+                assert_eq!(NAME.get().as_deref(), Some("bob"));
+                assert_eq!((SHARED.get(), PRIVATE.get()), (Some(2), None));
+                let again = Context::inherited();
+                assert!(
+                    !again.head.unwrap().any_private,
+                    "nothing is left to leave out"
+                );
+            });
+            assert_eq!(PRIVATE.get(), Some(1));
+        });
     }
 
     #[test]

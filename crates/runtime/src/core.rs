@@ -8,19 +8,24 @@ use crate::buffers::BufferPool;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::context::Context;
+use crate::deadline::DEADLINE;
 use crate::driver::Driver;
 use crate::event_loop::drop_quietly;
-use crate::inbox::{Inbox, WakeLocal};
+use crate::inbox::{Inbox, RemoteCall, WakeLocal};
 use crate::ready::ReadyQueue;
 use crate::stats::LoopStats;
-use crate::task::{Caller, NewTask, Removed, TaskId, TaskTable, Waiter, WakerIdentity, Work};
+use crate::task::{
+    Caller, NewTask, Removed, TaskId, TaskTable, Waiter, WakerIdentity, Work, WorkCell,
+};
 use crate::timer::Wheel;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::Location;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
 
 pub(crate) struct Core {
     pub(crate) config: Config,
@@ -35,8 +40,13 @@ pub(crate) struct Core {
     running: Cell<Option<TaskId>>,
     running_waker: Cell<WakerIdentity>,
     ops_left: Cell<u32>,
+    /// The earliest deadline of the timeouts that the running poll is inside of.
+    deadline: Cell<Option<Instant>>,
+    /// Who takes in what has to be finished though the running poll, or drop, gives it up.
+    haven: RefCell<Option<Rc<dyn Haven>>>,
     turns: Cell<u64>,
     steps: Cell<u64>,
+    unjoined_panics: Cell<u32>,
 }
 
 impl Core {
@@ -59,8 +69,11 @@ impl Core {
             running: Cell::new(None),
             running_waker: Cell::new(WakerIdentity::NONE),
             ops_left: Cell::new(0),
+            deadline: Cell::new(None),
+            haven: RefCell::default(),
             turns: Cell::new(0),
             steps: Cell::new(0),
+            unjoined_panics: Cell::new(0),
         }
     }
 
@@ -71,15 +84,66 @@ impl Core {
         name: Option<Cow<'static, str>>,
         place: &'static Location<'static>,
     ) -> TaskId {
-        let id = self.tasks.borrow_mut().insert(NewTask {
+        self.spawn_task(NewTask {
             work,
-            context: Context::current(),
+            context: self.inherited_context(),
             name,
             place,
             parent: self.running.get(),
-        });
+        })
+    }
+
+    #[inline]
+    pub(crate) fn spawn_task(&self, task: NewTask) -> TaskId {
+        let id = self.tasks.borrow_mut().insert(task);
         self.ready.borrow_mut().push(id);
         id
+    }
+
+    /// Makes a task of a function that another thread has sent.
+    pub(crate) fn spawn_call(&self, call: RemoteCall) {
+        let function = call.function;
+        let id = self.spawn_task(NewTask {
+            work: Some(Box::pin(WorkCell::new(async move { function() }))),
+            context: Context::default(),
+            name: None,
+            place: call.place,
+            parent: None,
+        });
+        // Nobody can have asked for it yet: there is nothing to drop.
+        let _ = self.tasks.borrow_mut().detach(id);
+    }
+
+    /// What a task, or a job of the blocking pool, that starts here is given: the variables that
+    /// are inherited, and the effective deadline.
+    #[inline]
+    pub(crate) fn inherited_context(&self) -> Context {
+        let mut context = Context::inherited();
+        if let Some(around) = self.deadline.get() {
+            let inherited = DEADLINE.get().unwrap_or(around);
+            context.set(&DEADLINE, around.min(inherited));
+        }
+        context
+    }
+
+    /// The deadline of the timeouts around the running poll.
+    #[inline]
+    pub(crate) fn enclosing_deadline(&self) -> Option<Instant> {
+        self.deadline.get()
+    }
+
+    #[inline]
+    pub(crate) fn set_enclosing_deadline(&self, deadline: Option<Instant>) {
+        self.deadline.set(deadline);
+    }
+
+    pub(crate) fn haven(&self) -> Option<Rc<dyn Haven>> {
+        self.haven.borrow().clone()
+    }
+
+    /// Returns the one before.
+    pub(crate) fn set_haven(&self, haven: Option<Rc<dyn Haven>>) -> Option<Rc<dyn Haven>> {
+        self.haven.replace(haven)
     }
 
     #[inline]
@@ -108,6 +172,7 @@ impl Core {
     /// Drops a task that left the table, and reports a panic that nobody has seen.
     pub(crate) fn discard(&self, removed: Removed) {
         if let Some((label, message)) = removed.unjoined_panic() {
+            self.unjoined_panics.set(self.unjoined_panics.get() + 1);
             tracing::error!(
                 task = label.name.as_deref().unwrap_or("unnamed"),
                 spawned_at = %label.place,
@@ -133,6 +198,25 @@ impl Core {
         self.running.set(Some(id));
         self.running_waker.set(waker);
         self.ops_left.set(self.config.ops_per_step_max);
+    }
+
+    /// Makes another task the running one, until the outer step goes on.
+    pub(crate) fn enter_nested_step(&self, id: TaskId) -> OuterStep {
+        let outer = OuterStep {
+            task: self.running.get(),
+            waker: self.running_waker.get(),
+            ops_left: self.ops_left.get(),
+            deadline: self.deadline.take(),
+        };
+        self.enter_step(id, WakerIdentity::NONE);
+        outer
+    }
+
+    pub(crate) fn leave_nested_step(&self, outer: &OuterStep) {
+        self.running.set(outer.task);
+        self.running_waker.set(outer.waker);
+        self.ops_left.set(outer.ops_left);
+        self.deadline.set(outer.deadline);
     }
 
     #[inline]
@@ -162,6 +246,17 @@ impl Core {
         self.pool.get_or_init(|| Pool::new(&self.config))
     }
 
+    /// Takes a pool that somebody else has made, before the first use of one.
+    pub(crate) fn set_pool(&self, pool: Pool) {
+        let taken = self.pool.set(pool);
+        assert!(taken.is_ok(), "the loop has a blocking pool already");
+    }
+
+    /// Panics of tasks that nobody has joined.
+    pub(crate) fn unjoined_panics(&self) -> u32 {
+        self.unjoined_panics.get()
+    }
+
     /// Whether the blocking pool has jobs that it has not finished.
     pub(crate) fn has_jobs(&self) -> bool {
         self.pool.get().is_some_and(|pool| pool.unfinished() > 0)
@@ -181,6 +276,27 @@ impl Core {
             sockets: self.driver.borrow().sockets(),
         }
     }
+}
+
+/// The step that goes on when a nested one has ended.
+pub(crate) struct OuterStep {
+    task: Option<TaskId>,
+    waker: WakerIdentity,
+    ops_left: u32,
+    deadline: Option<Instant>,
+}
+
+/// A scope that waits for all of its tasks, and so can take in those that a part of it leaves
+/// behind when it is dropped: cleanups, and what is shielded.
+pub(crate) trait Haven {
+    /// Whether it can still wait.
+    fn is_open(&self) -> bool;
+
+    /// A task that the scope has to wait for, and may not cancel, has begun.
+    fn admit(&self);
+
+    /// A task has ended: a guest that was admitted, or the child of that number.
+    fn leave(&self, child: Option<u64>);
 }
 
 impl WakeLocal for Core {

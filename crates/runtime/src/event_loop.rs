@@ -6,7 +6,7 @@
 use crate::clock::ClockMode;
 use crate::core::Core;
 use crate::driver::Wait;
-use crate::inbox::TaskWaker;
+use crate::inbox::{Letter, TaskWaker};
 use crate::stats::TurnStats;
 use crate::task::{JoinError, Panic, Step, Stepping, TaskId, Waiter, WakerIdentity};
 use std::future::Future;
@@ -30,8 +30,10 @@ pub(crate) struct EventLoop {
     core: Rc<Core>,
     waker: WakerCache,
     woken: Vec<Waiter>,
-    remote_wakes: Vec<TaskId>,
+    letters: Vec<Letter>,
     steps_since_poll: u32,
+    /// Where a simulated world gets another schedule from; strictly FIFO without it.
+    pub(crate) shuffle: Option<Box<fastrand::Rng>>,
 }
 
 impl EventLoop {
@@ -40,8 +42,9 @@ impl EventLoop {
             waker: WakerCache::new(&core),
             core,
             woken: Vec::new(),
-            remote_wakes: Vec::new(),
+            letters: Vec::new(),
             steps_since_poll: u32::MAX,
+            shuffle: None,
         }
     }
 
@@ -68,16 +71,23 @@ impl EventLoop {
             self.core.timers.borrow_mut().expire(now, &mut self.woken);
             turn.timers = self.woken.len() - before;
         }
-        self.core.inbox.drain_into(&mut self.remote_wakes);
-        turn.remote_wakes = self.remote_wakes.len();
+        self.core.inbox.drain_into(&mut self.letters);
+        turn.remote_wakes = self.letters.len();
 
         // Three sources of readiness, one queue. A task that is gone, or queued already,
         // falls out here. Nothing runs yet.
         for waiter in self.woken.drain(..) {
             self.core.wake(waiter);
         }
-        for id in self.remote_wakes.drain(..) {
-            self.core.wake_task(id);
+        for letter in self.letters.drain(..) {
+            match letter {
+                Letter::Wake(id) => self.core.wake_task(id),
+                Letter::Call(call) => self.core.spawn_call(call),
+            }
+        }
+
+        if let Some(random) = &mut self.shuffle {
+            self.core.ready.borrow_mut().shuffle(random);
         }
 
         // Step the batch that is ready now. What becomes ready meanwhile waits for the next
@@ -149,29 +159,54 @@ impl EventLoop {
                     self.core.ready.borrow_mut().push(id);
                 }
             }
-            Ok(Poll::Ready(failure)) => self.finish(id, stepping, failure),
+            Ok(Poll::Ready(failure)) => self.core.finish(id, stepping, failure),
             Err(payload) => {
                 // What is left of the future is dropped with care: it panicked once already.
                 let work = stepping.work.take();
                 drop_quietly(work);
-                self.finish(id, stepping, Some(JoinError::Panicked(Panic::new(payload))));
+                let failure = JoinError::Panicked(Panic::new(payload));
+                self.core.finish(id, stepping, Some(failure));
             }
         }
     }
+}
 
-    fn finish(&mut self, id: TaskId, stepping: Stepping, failure: Option<JoinError>) {
+impl Core {
+    /// Ends a task inside the step of another, out of its turn: for a scope whose own end has
+    /// come, which none of its tasks may outlive. In the destructors it is the running task. One
+    /// that is being stepped, further down the stack, is cancelled and ends with its step.
+    pub(crate) fn drop_now(&self, id: TaskId, reason: &'static str) {
+        let lifted = self.tasks.borrow_mut().start_drop(id, reason);
+        let Some(mut stepping) = lifted else {
+            self.cancel(id, reason);
+            return;
+        };
+        let outer = self.enter_nested_step(id);
+        let before = stepping.context.take().swap_in();
+        let work = stepping.work.take();
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(work)));
+        stepping.context = before.swap_in();
+        self.leave_nested_step(&outer);
+        let failure = match dropped {
+            Ok(()) => JoinError::Cancelled(self.tasks.borrow().cancelled(id)),
+            Err(payload) => JoinError::Panicked(Panic::new(payload)),
+        };
+        self.finish(id, stepping, Some(failure));
+    }
+
+    fn finish(&self, id: TaskId, stepping: Stepping, failure: Option<JoinError>) {
         let Stepping {
             work,
             context,
             waker,
             ..
         } = stepping;
-        let finished = self.core.tasks.borrow_mut().finish(id, work, failure);
+        let finished = self.tasks.borrow_mut().finish(id, work, failure);
         if let Some(joiner) = finished.joiner {
-            self.core.wake(joiner);
+            self.wake(joiner);
         }
         if let Some(removed) = finished.removed {
-            self.core.discard(removed);
+            self.discard(removed);
         }
         drop_quietly((context, waker));
     }

@@ -1,10 +1,11 @@
-//! What other threads may touch of a loop: the place where they leave wakes.
+//! What other threads may touch of a loop: the place where they leave wakes and calls.
 //!
 //! No other thread ever holds, drops or sees a future. A waker is a task id and a
 //! reference to this inbox, nothing else.
 
 use crate::task::TaskId;
 use std::cell::RefCell;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,20 +33,34 @@ thread_local! {
     static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
 }
 
-/// Wakes from other threads, until the loop's next turn.
+/// What another thread wants of the loop.
+pub(crate) enum Letter {
+    /// Step this task.
+    Wake(TaskId),
+    /// Make a task that runs this function.
+    Call(RemoteCall),
+}
+
+/// A function from another thread. It runs, and is dropped, on the loop.
+pub(crate) struct RemoteCall {
+    pub(crate) function: Box<dyn FnOnce() + Send>,
+    pub(crate) place: &'static Location<'static>,
+}
+
+/// Wakes and calls from other threads, until the loop's next turn.
 pub(crate) struct Inbox {
     /// `None` once the loop is gone: wakers may outlive it and must not pile up wakes.
-    wakes: Mutex<Option<Vec<TaskId>>>,
-    /// Whether `wakes` is not empty; also, whether the driver was notified already.
-    has_wakes: AtomicBool,
+    letters: Mutex<Option<Vec<Letter>>>,
+    /// Whether `letters` is not empty; also, whether the driver was notified already.
+    has_letters: AtomicBool,
     notify: Box<dyn Notify>,
 }
 
 impl Inbox {
     pub(crate) fn new(notify: Box<dyn Notify>) -> Arc<Self> {
         Arc::new(Inbox {
-            wakes: Mutex::new(Some(Vec::new())),
-            has_wakes: AtomicBool::new(false),
+            letters: Mutex::new(Some(Vec::new())),
+            has_letters: AtomicBool::new(false),
             notify,
         })
     }
@@ -66,39 +81,62 @@ impl Inbox {
         drop(local);
     }
 
-    /// Leaves a wake for the loop's next turn, and ends its wait when this is the first.
-    fn push(&self, id: TaskId) {
-        let mut wakes = self.lock();
-        let Some(list) = &mut *wakes else { return };
-        list.push(id);
-        let first = !self.has_wakes.swap(true, Ordering::Release);
-        drop(wakes);
+    /// Leaves a letter for the loop's next turn, and ends its wait when this is the first.
+    /// Returns it when the loop is gone.
+    pub(crate) fn push(&self, letter: Letter) -> Result<(), Letter> {
+        let mut letters = self.lock();
+        let Some(list) = &mut *letters else {
+            return Err(letter);
+        };
+        list.push(letter);
+        let first = !self.has_letters.swap(true, Ordering::Release);
+        drop(letters);
         if first {
             self.notify.notify();
         }
+        Ok(())
     }
 
-    /// Moves all wakes to `woken`, oldest first.
+    /// A wake from another thread. Out of line, to keep it out of the way of those that are not.
+    #[inline(never)]
+    fn push_wake(&self, id: TaskId) {
+        // A task of a loop that is gone is gone.
+        let _ = self.push(Letter::Wake(id));
+    }
+
+    /// Ends the loop's current or next wait.
+    pub(crate) fn notify(&self) {
+        self.notify.notify();
+    }
+
+    /// Moves all letters to `received`, oldest first.
     #[inline]
-    pub(crate) fn drain_into(&self, woken: &mut Vec<TaskId>) {
-        // A wake that is pushed right after this load has notified the driver, whose
+    pub(crate) fn drain_into(&self, received: &mut Vec<Letter>) {
+        // A letter that is pushed right after this load has notified the driver, whose
         // next wait returns at once.
-        if self.has_wakes.load(Ordering::Acquire) {
-            let mut wakes = self.lock();
-            self.has_wakes.store(false, Ordering::Relaxed);
-            if let Some(list) = &mut *wakes {
-                woken.append(list);
+        if self.has_letters.load(Ordering::Acquire) {
+            let mut letters = self.lock();
+            self.has_letters.store(false, Ordering::Relaxed);
+            if let Some(list) = &mut *letters {
+                received.append(list);
             }
         }
     }
 
-    /// From now on wakes do nothing.
-    pub(crate) fn close(&self) {
-        *self.lock() = None;
+    /// From now on wakes do nothing and calls are refused. Returns what has to be dropped by
+    /// the caller: the destructors of calls that never ran may well look at this inbox.
+    #[must_use]
+    pub(crate) fn close(&self) -> Option<Vec<Letter>> {
+        self.lock().take()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<TaskId>>> {
-        self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the loop is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_none()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Letter>>> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,7 +162,7 @@ impl Wake for TaskWaker {
             std::ptr::eq(local.inbox, Arc::as_ptr(&self.inbox)).then(|| local.target.wake_local(id))
         });
         if !matches!(local, Ok(Some(()))) {
-            self.inbox.push(id);
+            self.inbox.push_wake(id);
         }
     }
 }
@@ -162,9 +200,13 @@ mod tests {
     }
 
     fn drain(inbox: &Inbox) -> Vec<TaskId> {
-        let mut woken = Vec::new();
-        inbox.drain_into(&mut woken);
-        woken
+        let mut received = Vec::new();
+        inbox.drain_into(&mut received);
+        let wakes = received.into_iter().map(|letter| match letter {
+            Letter::Wake(id) => id,
+            Letter::Call(_) => panic!("nobody called"),
+        });
+        wakes.collect()
     }
 
     #[test]
@@ -212,11 +254,11 @@ mod tests {
     fn wakes_of_a_loop_that_is_gone_do_not_pile_up() {
         let (inbox, notified) = inbox();
         waker(&inbox, id(1)).wake();
-        inbox.close();
+        assert_eq!(inbox.close().unwrap().len(), 1);
         for _ in 0..1000 {
             waker(&inbox, id(1)).wake();
         }
-        assert!(inbox.lock().is_none());
+        assert!(inbox.is_closed());
         assert_eq!(drain(&inbox), []);
         assert_eq!(notified.load(Ordering::Relaxed), 1);
     }

@@ -28,6 +28,7 @@ mod clock;
 mod config;
 mod context;
 mod core;
+mod deadline;
 mod driver;
 mod event_loop;
 mod inbox;
@@ -36,7 +37,9 @@ mod ready;
 mod runtime;
 mod scope;
 pub mod signal;
+pub mod sim;
 mod stats;
+pub mod sync;
 mod task;
 pub mod time;
 mod timer;
@@ -47,8 +50,11 @@ pub use config::Config;
 pub use context::{Context, ContextVar, InContext, Token};
 pub use runtime::{Builder, Runtime};
 pub use scope::{
-    CallHandle, JoinHandle, TaskHandle, YieldNow, call_at, call_later, call_soon, consume_budget,
-    current_task, spawn, spawn_named, yield_now,
+    AllTasks, AsCompleted, CallHandle, GroupError, GroupFailure, GroupTask, JoinHandle, LoopEnded,
+    LoopHandle, OnCancel, RemoteCallHandle, RunState, Shield, TaskGroup, TaskHandle, YieldNow,
+    all_tasks, as_completed, call_at, call_later, call_soon, cancelled, consume_budget,
+    current_task, gather, loop_handle, on_cancel, race, shield, spawn, spawn_named, task_group,
+    try_gather, yield_now,
 };
 pub use stats::{LoopStats, TurnStats};
 pub use task::{Cancelled, JoinError, Panic, TaskId};

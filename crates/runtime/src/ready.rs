@@ -21,6 +21,11 @@ impl ReadyQueue {
         self.queue.pop_front()
     }
 
+    /// Gives up the order, for tests of what must not depend on it.
+    pub(crate) fn shuffle(&mut self, random: &mut fastrand::Rng) {
+        random.shuffle(self.queue.make_contiguous());
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.queue.len()

@@ -3,10 +3,10 @@
 use crate::clock::{Clock, ClockMode};
 use crate::config::Config;
 use crate::core::Core;
-use crate::driver;
-use crate::event_loop::{EventLoop, Main};
+use crate::driver::{self, Driver};
+use crate::event_loop::{EventLoop, Main, drop_quietly};
 use crate::inbox::Inbox;
-use crate::stats::LoopStats;
+use crate::stats::{LoopStats, TurnStats};
 use crate::task::{JoinError, Removed};
 use std::cell::RefCell;
 use std::fmt;
@@ -42,8 +42,8 @@ thread_local! {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Runtime {
-    event_loop: EventLoop,
-    core: Rc<Core>,
+    pub(crate) event_loop: EventLoop,
+    pub(crate) core: Rc<Core>,
 }
 
 impl Runtime {
@@ -71,21 +71,31 @@ impl Runtime {
     /// system refuses to wait for I/O, which no program can recover from.
     #[track_caller]
     pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        self.block_on_watched(Location::caller(), future, |_, turn| {
+            if let Err(error) = turn {
+                panic!("the operating system refuses to wait for I/O: {error}");
+            }
+        })
+    }
+
+    /// [`block_on`](Runtime::block_on), by one who looks at every turn and panics to end it.
+    pub(crate) fn block_on_watched<F: Future>(
+        &mut self,
+        place: &'static Location<'static>,
+        future: F,
+        mut look: impl FnMut(&Core, io::Result<TurnStats>),
+    ) -> F::Output {
         assert!(
             self.core.running().is_none(),
             "block_on was called inside a task, where it would stop the loop; use .await"
         );
         let mut output = None;
-        let id = self
-            .core
-            .spawn(None, Some("main".into()), Location::caller());
+        let id = self.core.spawn(None, Some("main".into()), place);
         {
             let future = pin!(async { output = Some(future.await) });
             let mut main = Main { id, future };
             while !self.core.tasks.borrow().is_finished(id) {
-                if let Err(error) = self.event_loop.run_once(&mut main) {
-                    panic!("the operating system refuses to wait for I/O: {error}");
-                }
+                look(&self.core, self.event_loop.run_once(&mut main));
             }
         }
         let removed = self.core.tasks.borrow_mut().remove(id);
@@ -118,6 +128,7 @@ impl fmt::Debug for Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        drop_quietly(self.core.inbox.close());
         // Destructors may spawn, wake and close: the loop is still there for them. What is
         // spawned now is dropped in the next round.
         let mut drops_left = self.core.tasks.borrow().len() + SPAWNED_BY_DESTRUCTORS_MAX;
@@ -140,7 +151,6 @@ impl Drop for Runtime {
                 break;
             }
         }
-        self.core.inbox.close();
         Inbox::detach_thread();
         // The thread may be ending, with its locals gone already.
         let core = CURRENT.try_with(|current| current.borrow_mut().take());
@@ -190,6 +200,16 @@ impl Builder {
     /// When the thread has a loop already (`AlreadyExists`), or the operating system has no
     /// descriptor left for it.
     pub fn build(self) -> io::Result<Runtime> {
+        Runtime::is_first()?;
+        let config = self.config.at_least_one_of_each();
+        let driver = driver::open(&config)?;
+        Runtime::assemble(config, Clock::new(self.clock), driver)
+    }
+}
+
+impl Runtime {
+    /// Refuses a second loop on this thread.
+    pub(crate) fn is_first() -> io::Result<()> {
         if try_current().is_some() {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
@@ -197,15 +217,17 @@ impl Builder {
                  another thread",
             ));
         }
-        let config = self.config.at_least_one_of_each();
-        let mut driver = driver::open(&config)?;
+        Ok(())
+    }
+
+    /// Makes the loop of this thread, which has none, of its parts.
+    pub(crate) fn assemble(
+        config: Config,
+        clock: Clock,
+        mut driver: Box<dyn Driver>,
+    ) -> io::Result<Runtime> {
         let inbox = Inbox::new(driver.notifier()?);
-        let core = Rc::new(Core::new(
-            config,
-            Clock::new(self.clock),
-            driver,
-            inbox.clone(),
-        ));
+        let core = Rc::new(Core::new(config, clock, driver, inbox.clone()));
         Inbox::attach_thread(&inbox, core.clone());
         CURRENT.with(|current| *current.borrow_mut() = Some(core.clone()));
         Ok(Runtime {

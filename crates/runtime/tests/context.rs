@@ -441,3 +441,53 @@ proptest! {
         Context::default().run(|| replay(&acts, BTreeMap::new()));
     }
 }
+
+#[test]
+fn a_thread_local_leaks_from_one_request_into_another_and_a_variable_does_not() {
+    thread_local! { static USER_OF_THREAD: Cell<&'static str> = const { Cell::new("nobody") }; }
+    context_var! { static USER_OF_TASK: &'static str = "nobody"; }
+
+    run(async {
+        let request = |user: &'static str| {
+            spawn(async move {
+                USER_OF_THREAD.set(user);
+                USER_OF_TASK.set(user);
+                // Both wait for a database. Meanwhile the other request is served.
+                yield_now().await;
+                (USER_OF_THREAD.get(), USER_OF_TASK.get().unwrap())
+            })
+        };
+        let (ann, bob) = (request("ann"), request("bob"));
+        assert_eq!(ann.await.unwrap(), ("bob", "ann"), "ann is taken for bob");
+        assert_eq!(bob.await.unwrap(), ("bob", "bob"));
+        assert_eq!(USER_OF_THREAD.get(), "bob", "and so is whoever comes next");
+        assert_eq!(USER_OF_TASK.get(), Some("nobody"));
+    });
+}
+
+#[test]
+fn a_variable_that_is_not_inherited_stays_with_the_task_that_set_it() {
+    context_var! {
+        static SHARED: u32 = 0;
+        static PRIVATE: u32 = 0, inherit = false;
+    }
+    run(async {
+        PRIVATE.set(1);
+        SHARED.set(1);
+        let look = || (SHARED.get().unwrap(), PRIVATE.get().unwrap());
+        assert_eq!(spawn(async move { look() }).await.unwrap(), (1, 0));
+        assert_eq!(spawn_blocking(look).await.unwrap(), (1, 0));
+        let called = Rc::new(Cell::new((0, 0)));
+        let seen = called.clone();
+        call_soon(move || seen.set(look()));
+        yield_now().await;
+        yield_now().await;
+        assert_eq!(called.get(), (1, 0));
+        // Within the task it is carried along as any other.
+        assert_eq!(look(), (1, 1));
+        assert_eq!(
+            Context::current().scope(async move { look() }).await,
+            (1, 1)
+        );
+    });
+}

@@ -1,7 +1,6 @@
 //! A future for the result of a blocking job.
 
 use crate::blocking::pool::{Job, Submitted, Ticket};
-use crate::context::Context;
 use crate::core::Core;
 use crate::runtime::current;
 use crate::task::{JoinError, Panic};
@@ -30,7 +29,7 @@ where
 {
     let core = current();
     let answer = Arc::new(Answer::default());
-    let context = Context::current().capture();
+    let context = core.inherited_context().capture();
     let job: Job = Box::new({
         let answer = answer.clone();
         move || {

@@ -4,4 +4,4 @@ mod handle;
 mod pool;
 
 pub use handle::{BlockingHandle, spawn_blocking};
-pub(crate) use pool::Pool;
+pub(crate) use pool::{Jobs, Pool};

@@ -66,6 +66,17 @@ impl Pool {
         }
     }
 
+    /// A pool whose threads exist only on paper: somebody takes the jobs and runs them.
+    pub(crate) fn by_hand(config: &Config) -> (Self, Jobs) {
+        let pool = Pool::new(config);
+        let threads = pool.shared.threads_max;
+        let mut state = pool.shared.lock();
+        (state.threads, state.idle) = (threads, threads);
+        drop(state);
+        let jobs = Jobs(pool.shared.clone());
+        (pool, jobs)
+    }
+
     /// Offers a job. It comes back when the queue is full, or others stand in line.
     pub(crate) fn offer(&self, job: Job) -> Result<(), Job> {
         let state = self.shared.lock();
@@ -127,6 +138,32 @@ impl Pool {
 
     pub(crate) fn unfinished(&self) -> usize {
         self.shared.lock().unfinished
+    }
+}
+
+/// What a pool without threads has to do, for the one who does it.
+pub(crate) struct Jobs(Arc<Shared>);
+
+impl Jobs {
+    /// The next job, unless all threads there would be are busy.
+    pub(crate) fn start(&self) -> Option<Job> {
+        let mut state = self.0.lock();
+        if state.idle == 0 {
+            return None;
+        }
+        let job = state.queue.pop_front()?;
+        state.idle -= 1;
+        let next = self.0.next_in_line(&state);
+        drop(state);
+        wake(next);
+        Some(job)
+    }
+
+    /// A job that was started has run.
+    pub(crate) fn end(&self) {
+        let mut state = self.0.lock();
+        state.idle += 1;
+        state.unfinished -= 1;
     }
 }
 

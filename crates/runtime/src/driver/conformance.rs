@@ -4,6 +4,7 @@
 //! who asked in a later wait, and asked again completes. Nothing here knows of readiness or of
 //! completions.
 
+use super::simulation::{Link, Setup, Simulation};
 use super::{ConnectOptions, Driver, ListenOptions, SocketId, Wait};
 use crate::config::Config;
 use crate::task::{Caller, TaskId, Waiter, WakerIdentity};
@@ -100,6 +101,25 @@ fn the_selector_conforms() {
 #[test]
 fn the_driver_that_fits_this_machine_conforms() {
     conform(super::open);
+}
+
+#[test]
+fn the_simulation_conforms() {
+    conform(|_| {
+        // The list takes what it sent to be there at the next look, as on a loopback, and sends
+        // 200,000 bytes before anybody reads.
+        let link = Link {
+            delay: Duration::ZERO,
+            jitter: Duration::ZERO,
+            buffer_bytes: 256 * 1024,
+        };
+        let setup = Setup {
+            link,
+            other_threads: true,
+            ..Setup::default()
+        };
+        Ok(Box::new(Simulation::new(1, setup, None)))
+    });
 }
 
 fn task(number: u64) -> TaskId {

@@ -15,6 +15,7 @@
 
 mod options;
 mod selector;
+pub(crate) mod simulation;
 
 #[cfg(test)]
 mod conformance;
@@ -108,6 +109,11 @@ pub(crate) trait Driver {
 
     /// Sockets that are open.
     fn sockets(&self) -> usize;
+
+    /// The world behind it, when that is made up.
+    fn simulation(&mut self) -> Option<&mut simulation::Simulation> {
+        None
+    }
 }
 
 /// Opens the driver that fits this machine.

@@ -1,8 +1,8 @@
 //! Waiting for a task, and asking it to end.
 
 use crate::core::Core;
-use crate::runtime::try_current;
-use crate::task::{Cancelled, JoinError, Joined, TaskId};
+use crate::scope::TaskHandle;
+use crate::task::{JoinError, Joined, TaskId};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -104,75 +104,5 @@ impl<T> Drop for JoinHandle<T> {
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("JoinHandle").field(&self.task.id).finish()
-    }
-}
-
-/// A handle of the running task; `None` outside of tasks.
-#[must_use]
-pub fn current_task() -> Option<TaskHandle> {
-    let core = try_current()?;
-    let id = core.running()?;
-    Some(TaskHandle { core, id })
-}
-
-/// Names a task and can ask it to end, but not wait for its output. Keeps nothing alive.
-#[derive(Clone)]
-pub struct TaskHandle {
-    core: Rc<Core>,
-    id: TaskId,
-}
-
-impl TaskHandle {
-    /// The task's id.
-    #[must_use]
-    pub fn id(&self) -> TaskId {
-        self.id
-    }
-
-    /// Asks the task to end; see [`JoinHandle::cancel`].
-    pub fn cancel(&self) {
-        self.cancel_with(Cancelled::DEFAULT_REASON);
-    }
-
-    /// [`cancel`](TaskHandle::cancel), with a reason for whoever joins.
-    pub fn cancel_with(&self, reason: &'static str) {
-        self.core.cancel(self.id, reason);
-    }
-
-    /// Has the task stepped once more, so that it can look at something that changed.
-    pub fn wake(&self) {
-        self.core.wake_task(self.id);
-    }
-
-    /// Whether the task has ended.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.core.tasks.borrow().is_finished(self.id)
-    }
-
-    /// The task that spawned this one, unless it was spawned outside of tasks. Its id may be
-    /// that of a task that has ended.
-    #[must_use]
-    pub fn parent(&self) -> Option<TaskId> {
-        self.core.tasks.borrow().parent(self.id)
-    }
-
-    /// How often the task was stepped; `None` when it is gone.
-    #[must_use]
-    pub fn steps(&self) -> Option<u32> {
-        self.core.tasks.borrow().steps(self.id)
-    }
-
-    /// The name given at spawn.
-    #[must_use]
-    pub fn name(&self) -> Option<String> {
-        let label = self.core.tasks.borrow().label(self.id)?;
-        label.name.map(std::borrow::Cow::into_owned)
-    }
-}
-
-impl fmt::Debug for TaskHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TaskHandle").field(&self.id).finish()
     }
 }

@@ -13,8 +13,12 @@
 ///    │      │  Dropping ──> finish     queued again           │
 ///    │      └─────────────────────────────────────────────────┘
 ///    └─ end_step from Running
+///
+///   Idle, Ready, Cancelled ──────────> Dropping ──> finish
+///                          drop_now
 /// ```
-/// `Ready` and `Cancelled` are exactly the states of a task that is in the ready queue.
+/// A task that is `Ready` or `Cancelled` is in the ready queue, once. Nobody else is, but for
+/// one that was dropped out of its turn: the queue finds it `Finished`, or gone, and goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TaskState {
     /// Waits for a wake.
@@ -76,18 +80,34 @@ impl TaskState {
     }
 
     /// The task was taken from the ready queue.
+    /// `None` when it was dropped while it was queued.
     #[inline]
-    pub(crate) fn start_step(&mut self) -> Step {
+    pub(crate) fn start_step(&mut self) -> Option<Step> {
         use TaskState::*;
         let (next, step) = match *self {
             Ready => (Running, Step::Poll),
             Cancelled => (Dropping, Step::Drop),
-            Idle | Running | RunningWoken | RunningCancelled | Dropping | Finished => {
+            Finished => return None,
+            Idle | Running | RunningWoken | RunningCancelled | Dropping => {
                 unreachable!("only tasks in the ready queue are stepped, this one is {self:?}")
             }
         };
         *self = next;
-        step
+        Some(step)
+    }
+
+    /// The task has to end at once, out of its turn. Returns whether its future can be dropped
+    /// here; that of a task that is being stepped, further down the stack, cannot.
+    pub(crate) fn drop_now(&mut self) -> bool {
+        use TaskState::*;
+        let (next, can_drop) = match *self {
+            Idle | Ready | Cancelled => (Dropping, true),
+            same @ (Running | RunningWoken | RunningCancelled | Dropping | Finished) => {
+                (same, false)
+            }
+        };
+        *self = next;
+        can_drop
     }
 
     /// The poll returned `Pending`. Returns whether the task has to be queued again.
@@ -162,9 +182,21 @@ mod tests {
         );
         let (mut state, enqueue) = after(RunningCancelled, TaskState::end_step);
         assert_eq!((state, enqueue), (Cancelled, true));
-        assert_eq!(state.start_step(), Step::Drop);
+        assert_eq!(state.start_step(), Some(Step::Drop));
         state.finish();
         assert_eq!(state, Finished);
+    }
+
+    #[test]
+    fn a_task_is_dropped_out_of_its_turn_unless_it_is_on_the_stack() {
+        for state in [Idle, Ready, Cancelled] {
+            assert_eq!(after(state, TaskState::drop_now), (Dropping, true));
+        }
+        for state in [Running, RunningWoken, RunningCancelled, Dropping, Finished] {
+            assert_eq!(after(state, TaskState::drop_now), (state, false));
+        }
+        let mut queued = Finished;
+        assert_eq!((queued.start_step(), queued), (None, Finished));
     }
 
     #[test]

@@ -131,12 +131,30 @@ impl TaskTable {
     #[inline]
     pub(crate) fn start_step(&mut self, id: TaskId) -> Option<Stepping> {
         let slot = self.slots.get_mut(id.0)?;
+        let step = slot.state.start_step()?;
         slot.steps = slot.steps.saturating_add(1);
         Some(Stepping {
-            step: slot.state.start_step(),
+            step,
             work: slot.work.take(),
             context: slot.context.take(),
             waker: slot.rare.as_mut().and_then(|rare| rare.waker.take()),
+        })
+    }
+
+    /// Lifts the task out to be dropped out of its turn. `None` when it has ended, or is being
+    /// stepped.
+    pub(crate) fn start_drop(&mut self, id: TaskId, reason: &'static str) -> Option<Stepping> {
+        let slot = self.slots.get_mut(id.0)?;
+        if !slot.state.drop_now() {
+            return None;
+        }
+        let rare = slot.rare.get_or_insert_default();
+        rare.cancel_reason.get_or_insert(reason);
+        Some(Stepping {
+            step: Step::Drop,
+            work: slot.work.take(),
+            context: slot.context.take(),
+            waker: rare.waker.take(),
         })
     }
 
@@ -217,13 +235,19 @@ impl TaskTable {
 
     /// The reason given to `cancel`.
     pub(crate) fn cancelled(&self, id: TaskId) -> Cancelled {
-        let reason = self
-            .slots
-            .get(id.0)
-            .and_then(|slot| slot.rare.as_ref().and_then(|rare| rare.cancel_reason));
+        let reason = self.cancel_reason(id);
         Cancelled {
             reason: reason.unwrap_or(Cancelled::DEFAULT_REASON),
         }
+    }
+
+    /// The reason given to `cancel`, when somebody has asked the task to end.
+    pub(crate) fn cancel_reason(&self, id: TaskId) -> Option<&'static str> {
+        self.slots.get(id.0)?.rare.as_ref()?.cancel_reason
+    }
+
+    pub(crate) fn state(&self, id: TaskId) -> Option<TaskState> {
+        self.slots.get(id.0).map(|slot| slot.state)
     }
 
     pub(crate) fn is_finished(&self, id: TaskId) -> bool {

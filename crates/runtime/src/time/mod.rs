@@ -1,11 +1,13 @@
 //! Time: sleeping, timeouts, intervals. The clock is the loop's.
 
 mod advance;
+mod deadline;
 mod interval;
 mod sleep;
 mod timeout;
 
 pub use advance::advance;
+pub use deadline::{current_deadline, with_deadline};
 pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{TimedOut, Timeout, timeout, timeout_at};

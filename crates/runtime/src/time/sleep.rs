@@ -69,6 +69,11 @@ impl Sleep {
         }
     }
 
+    #[inline]
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// When it is done.
     #[must_use]
     pub fn deadline(&self) -> Instant {

@@ -144,6 +144,12 @@ impl Wheel {
         })
     }
 
+    /// Who waits for the armed timers. For listings: it looks at every entry there ever was.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Waiter> {
+        let waiters = self.entries.iter().map(|entry| &entry.waiter);
+        waiters.filter(|waiter| !matches!(waiter, Waiter::Task(None)))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.armed
     }

@@ -1,0 +1,106 @@
+//! What a test may do to a world, and ask of it, from inside.
+
+use super::Simulation;
+use super::events::Event;
+use super::faults::{Broken, Fault, Faults, Link};
+use super::socket::{Kind, State};
+use slotmap::DefaultKey;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+
+impl Simulation {
+    pub(crate) fn set_link(&mut self, link: Link) {
+        self.link = link;
+    }
+
+    pub(crate) fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+    }
+
+    pub(crate) fn partition(&mut self, these: Vec<IpAddr>, those: Vec<IpAddr>) {
+        self.note(&format_args!("partition {these:?} {those:?}"));
+        self.cuts.push((these, those));
+    }
+
+    /// What could not arrive does so now.
+    pub(crate) fn heal(&mut self) {
+        self.note(&format_args!("heal"));
+        self.cuts.clear();
+        let now = self.now();
+        for to in self.streams() {
+            let waiting = self.stream(to).and_then(|stream| stream.inbound.front());
+            if waiting.is_some_and(|(at, _)| *at <= now) {
+                self.events.plan(now, Event::Arrival { to });
+            }
+        }
+    }
+
+    /// Resets the connections that have an end for which this holds.
+    pub(crate) fn reset_where(&mut self, holds: impl Fn(SocketAddr) -> bool) {
+        for key in self.streams() {
+            let Some(stream) = self.stream(key) else {
+                continue;
+            };
+            let (client, server) = stream.ends();
+            if stream.state != State::Connected || !(holds(client) || holds(server)) {
+                continue;
+            }
+            // Once for both ends; a client's end is there as long as anybody hears of it.
+            let peer = stream.peer;
+            if stream.connects || self.stream(peer).is_none() {
+                self.broke(Fault::Reset, client, server);
+            }
+            self.end_stream(key, ErrorKind::ConnectionReset);
+        }
+    }
+
+    pub(crate) fn stop_reading(&mut self, address: SocketAddr) {
+        self.not_reading.insert(address);
+    }
+
+    pub(crate) fn resume_reading(&mut self, address: SocketAddr) {
+        self.not_reading.remove(&address);
+        for key in self.streams() {
+            if self.stream(key).is_some_and(|it| it.local == address) {
+                self.wake_reader(key);
+            }
+        }
+    }
+
+    pub(crate) fn broken(&self) -> &[Broken] {
+        &self.broken
+    }
+
+    pub(crate) fn trace(&self) -> &str {
+        self.trace.as_deref().unwrap_or_default()
+    }
+
+    /// The open sockets, in words, with who waits for them.
+    pub(crate) fn open_sockets(
+        &self,
+        name: impl Fn(&crate::task::Waiter) -> String,
+    ) -> Vec<String> {
+        let owned = self.sockets.values().filter_map(|socket| {
+            let what = match &socket.kind {
+                Kind::Listener(listener) => format!("a listener at {}", listener.address),
+                Kind::Stream(stream) if stream.owned => {
+                    format!("a stream from {} to {}", stream.local, stream.remote)
+                }
+                Kind::Stream(_) => return None,
+            };
+            let mut waits = [&socket.reader, &socket.writer].map(&name).to_vec();
+            waits.retain(|who| !who.is_empty());
+            Some(match &waits[..] {
+                [] => what,
+                waits => format!("{what}, waited for by {}", waits.join(" and ")),
+            })
+        });
+        owned.collect()
+    }
+
+    fn streams(&self) -> Vec<DefaultKey> {
+        let streams = self.sockets.iter();
+        let streams = streams.filter(|(_, socket)| matches!(socket.kind, Kind::Stream(_)));
+        streams.map(|(key, _)| key).collect()
+    }
+}
