@@ -62,7 +62,7 @@ where
 /// error, or panic, cancels the others, which are gone before it returns.
 ///
 /// # Errors
-/// As [`task_group`]; [`GroupFailure::Cancelled`] also when somebody cancelled one of the tasks.
+/// As [`task_group()`]; [`GroupFailure::Cancelled`] also when somebody cancelled one of the tasks.
 ///
 /// # Panics
 /// When polled on a thread that has no loop.
