@@ -3,6 +3,7 @@
 use crate::handler::BoxFuture;
 use crate::{IntoResponse, Response};
 use http::StatusCode;
+use monoloop_runtime::Panic;
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +23,7 @@ impl CatchPanic {
         let future = catch_unwind(AssertUnwindSafe(start));
         CatchPanic {
             future: future
-                .map_err(|payload| report_panic(&*payload, HANDLER_PANICKED))
+                .map_err(|payload| report_panic(payload, HANDLER_PANICKED))
                 .ok(),
         }
     }
@@ -39,7 +40,7 @@ impl Future for CatchPanic {
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(polled) => polled.map(Response::in_current_context),
             Err(payload) => {
-                report_panic(&*payload, HANDLER_PANICKED);
+                report_panic(payload, HANDLER_PANICKED);
                 failed()
             }
         }
@@ -51,18 +52,13 @@ impl Drop for CatchPanic {
     fn drop(&mut self) {
         let future = self.future.take();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
-            report_panic(&*payload, "a handler panicked while it was dropped");
+            report_panic(payload, "a handler panicked while it was dropped");
         }
     }
 }
 
 /// Inside the request's context, so that the line has its id.
 #[cold]
-pub(crate) fn report_panic(payload: &(dyn Any + Send), what: &str) {
-    let message = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message");
-    tracing::error!(panic = message, "{what}");
+pub(crate) fn report_panic(payload: Box<dyn Any + Send>, what: &str) {
+    tracing::error!(panic = Panic::new(payload).message(), "{what}");
 }

@@ -429,6 +429,5 @@ struct Written {
 /// When something that may take so long has to be done.
 #[inline]
 pub(crate) fn deadline_in(timeout: Option<Duration>) -> Instant {
-    const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
-    time::now() + timeout.unwrap_or(NEVER)
+    time::deadline_after(timeout.unwrap_or(Duration::MAX))
 }

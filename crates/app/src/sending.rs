@@ -88,10 +88,7 @@ fn poll_piece(stream: &mut BodyStream, cx: &mut Context<'_>) -> Poll<Option<Resu
             })
         }),
         Err(payload) => {
-            report_panic(
-                &*payload,
-                "a response's body panicked; its connection closes",
-            );
+            report_panic(payload, "a response's body panicked; its connection closes");
             Poll::Ready(Some(Err(End::BodyFailed)))
         }
     }

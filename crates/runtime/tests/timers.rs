@@ -535,3 +535,10 @@ fn sleeps_in_combinators_take_as_long_as_the_longest() {
         assert_eq!(order.take(), (0..60).rev().collect::<Vec<_>>());
     });
 }
+
+#[test]
+fn a_deadline_after_a_delay_without_end_does_not_overflow() {
+    run(async {
+        assert!(time::deadline_after(Duration::MAX) > time::now() + Duration::from_secs(86_400));
+    });
+}

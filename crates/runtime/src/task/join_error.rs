@@ -32,7 +32,9 @@ pub struct Panic {
 }
 
 impl Panic {
-    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
+    /// What [`catch_unwind`](std::panic::catch_unwind) caught.
+    #[must_use]
+    pub fn new(payload: Box<dyn Any + Send>) -> Self {
         let message = payload
             .downcast_ref::<&'static str>()
             .map(ToString::to_string)

@@ -13,7 +13,7 @@ pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{TimedOut, Timeout, timeout, timeout_at};
 
 use crate::runtime::with_current;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The time of this turn: read once, the same for everything that runs in the turn.
 ///
@@ -34,4 +34,16 @@ pub fn now() -> Instant {
 #[track_caller]
 pub fn now_precise() -> Instant {
     with_current(|core| core.clock.now_precise())
+}
+
+/// The point in time that lies `delay` behind this turn. One that no [`Instant`] can hold is
+/// some thirty years away: far enough to be never.
+///
+/// # Panics
+/// When the thread has no loop.
+#[inline]
+#[must_use]
+#[track_caller]
+pub fn deadline_after(delay: Duration) -> Instant {
+    with_current(|core| crate::clock::deadline_after(core.clock.now(), delay))
 }
