@@ -1,6 +1,7 @@
 //! A request's head, as ranges into the bytes it was received in.
 
 use std::fmt;
+use std::mem;
 use std::ops::Range;
 use std::str;
 
@@ -42,41 +43,6 @@ pub(super) struct FieldSpans {
     pub(super) value: Span,
 }
 
-/// Fields that have room beside the rest of a head. Browsers send 12 to 16.
-const FIELDS_INLINE: usize = 16;
-
-/// The fields of a head, in the order they were sent.
-#[derive(Clone, Default)]
-pub(super) struct Fields {
-    inline: [FieldSpans; FIELDS_INLINE],
-    inline_count: u8,
-    /// All of them, where there are more.
-    spilled: Vec<FieldSpans>,
-}
-
-impl Fields {
-    /// Makes room for so many, to be filled in.
-    #[inline]
-    pub(super) fn of_count(&mut self, count: usize) -> &mut [FieldSpans] {
-        if count <= FIELDS_INLINE {
-            self.inline_count = count as u8;
-            &mut self.inline[..count]
-        } else {
-            self.spilled.resize(count, FieldSpans::default());
-            &mut self.spilled
-        }
-    }
-
-    #[inline]
-    pub(super) fn as_slice(&self) -> &[FieldSpans] {
-        if self.spilled.is_empty() {
-            &self.inline[..usize::from(self.inline_count)]
-        } else {
-            &self.spilled
-        }
-    }
-}
-
 /// The version a peer speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Version {
@@ -106,11 +72,13 @@ pub enum BodyLength {
     Chunked,
 }
 
-/// Everything about a head but its bytes.
+/// A head's bytes and what was found in them.
 #[derive(Clone)]
 pub(super) struct Parsed {
+    pub(super) bytes: Vec<u8>,
+    /// In the order they were sent.
+    pub(super) fields: Vec<FieldSpans>,
     pub(super) method: Method,
-    pub(super) fields: Fields,
     pub(super) target: Span,
     pub(super) path: Span,
     pub(super) authority: Option<Span>,
@@ -127,8 +95,9 @@ impl Default for Parsed {
     #[inline]
     fn default() -> Self {
         Self {
+            bytes: Vec::new(),
+            fields: Vec::new(),
             method: Method::default(),
-            fields: Fields::default(),
             target: Span::default(),
             path: Span::default(),
             authority: None,
@@ -142,21 +111,64 @@ impl Default for Parsed {
     }
 }
 
-/// The head of a request: request line and fields, checked and not copied.
+impl Parsed {
+    /// Of nothing, as at first, with the memory it has.
+    #[cold]
+    pub(super) fn clear(&mut self) {
+        let (mut bytes, mut fields) = (mem::take(&mut self.bytes), mem::take(&mut self.fields));
+        bytes.clear();
+        fields.clear();
+        *self = Self {
+            bytes,
+            fields,
+            ..Self::default()
+        };
+    }
+}
+
+/// The head of a request: request line and fields, checked.
 ///
-/// It holds the bytes it was received in and, in one more allocation, where everything is in them
-/// (a second one beyond 16 fields); so it is small, for it is handed on many times. A clone copies
-/// the latter and counts the bytes up.
+/// It has one copy of the bytes it was received in, and where everything is in them. It is one
+/// pointer wide, for it is handed on many times, and its memory can be used again: see
+/// [`Connection::receive_request`](super::Connection::receive_request).
 #[derive(Clone)]
 pub struct RequestHead {
-    bytes: Bytes,
     parsed: Box<Parsed>,
 }
 
+impl Default for RequestHead {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RequestHead {
+    /// Room for a head to be received into. Until then it is that of a `GET /` by HTTP/1.0
+    /// without fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            parsed: Box::default(),
+        }
+    }
+
+    /// Bytes of memory behind the pointer: for whoever keeps heads to be used again, and no
+    /// large ones.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Parsed>()
+            + self.parsed.bytes.capacity()
+            + self.parsed.fields.capacity() * size_of::<FieldSpans>()
+    }
+
     #[inline]
-    pub(super) fn new(bytes: Bytes, parsed: Box<Parsed>) -> Self {
-        Self { bytes, parsed }
+    pub(super) fn parsed(&self) -> &Parsed {
+        &self.parsed
+    }
+
+    #[inline]
+    pub(super) fn parsed_mut(&mut self) -> &mut Parsed {
+        &mut self.parsed
     }
 
     /// The method. Which ones there are is the application's to know.
@@ -213,7 +225,7 @@ impl RequestHead {
     pub fn query(&self) -> Option<&str> {
         self.parsed.has_query.then(|| {
             let query = self.parsed.path.range().end + 1..self.parsed.target.range().end;
-            text(&self.bytes[query])
+            text(&self.parsed.bytes[query])
         })
     }
 
@@ -265,7 +277,6 @@ impl RequestHead {
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.parsed
             .fields
-            .as_slice()
             .iter()
             .find(|field| self.part(field.name).eq_ignore_ascii_case(name.as_bytes()))
             .map(|field| self.part(field.value))
@@ -275,18 +286,18 @@ impl RequestHead {
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
         self.parsed
             .fields
-            .as_slice()
             .iter()
             .map(|field| (text(self.part(field.name)), self.part(field.value)))
     }
 
-    /// The fields as a map, built anew at each call. Values share the bytes of the head.
+    /// The fields as a map, built anew at each call. Values share one copy of the head.
     #[must_use]
     pub fn header_map(&self) -> HeaderMap {
-        let mut map = HeaderMap::with_capacity(self.parsed.fields.as_slice().len());
-        for field in self.parsed.fields.as_slice() {
+        let bytes = Bytes::copy_from_slice(&self.parsed.bytes);
+        let mut map = HeaderMap::with_capacity(self.parsed.fields.len());
+        for field in &self.parsed.fields {
             let name = HeaderName::from_bytes(self.part(field.name));
-            let value = HeaderValue::from_maybe_shared(self.bytes.slice(field.value.range()));
+            let value = HeaderValue::from_maybe_shared(bytes.slice(field.value.range()));
             // Both were checked by the same grammar; a name longer than the map's 64 KiB is the
             // one thing it can turn down, and only where `head_bytes_max` allows for one.
             if let (Ok(name), Ok(value)) = (name, value) {
@@ -298,7 +309,7 @@ impl RequestHead {
 
     #[inline]
     fn part(&self, span: Span) -> &[u8] {
-        &self.bytes[span.range()]
+        &self.parsed.bytes[span.range()]
     }
 }
 
@@ -316,7 +327,7 @@ impl fmt::Debug for RequestHead {
             .field("method", &self.parsed.method)
             .field("target", &self.target())
             .field("version", &self.parsed.version)
-            .field("fields", &self.parsed.fields.as_slice().len())
+            .field("fields", &self.parsed.fields.len())
             .field("body", &self.parsed.body)
             .finish()
     }

@@ -8,7 +8,7 @@ use httparse::{Header, Request, Status};
 
 use super::error::RecvError;
 use super::fields::Facts;
-use super::head::{FieldSpans, Parsed, Span, Version};
+use super::head::{FieldSpans, Parsed, RequestHead, Span, Version};
 use super::limits::Limits;
 use super::target;
 
@@ -16,16 +16,27 @@ use super::target;
 pub(super) const FIELDS_ON_STACK: usize = 128;
 
 /// Parses the head at the front of what was received, without a search for its end first. Returns
-/// its length too.
+/// its length.
 ///
 /// It only ever says yes. A head that is not whole, breaks a rule or exceeds a bound is for the
 /// search and [`parse_head`] to judge, which find out what is wrong with it.
 #[inline]
-pub(super) fn parse_received(received: &[u8], limits: &Limits) -> Option<(usize, Box<Parsed>)> {
+pub(super) fn parse_received(
+    received: &[u8],
+    limits: &Limits,
+    head: &mut RequestHead,
+) -> Option<usize> {
     let window = &received[..received.len().min(limits.head_bytes_max as usize)];
     let mut slots = [const { MaybeUninit::uninit() }; FIELDS_ON_STACK];
     let count_max = limits.header_count().min(FIELDS_ON_STACK);
-    parse_into(window, limits, &mut slots[..count_max]).ok()
+    let parsed = head.parsed_mut();
+    match parse_into(window, limits, &mut slots[..count_max], parsed) {
+        Ok(len) => Some(len),
+        Err(_) => {
+            parsed.clear();
+            None
+        }
+    }
 }
 
 /// Parses a whole head: request line, fields, empty line. Every line ends in CRLF.
@@ -34,20 +45,22 @@ pub(super) fn parse_head(
     head: &[u8],
     line_end: usize,
     limits: &Limits,
-) -> Result<Box<Parsed>, RecvError> {
+) -> Result<RequestHead, RecvError> {
     let head = &*as_known_version(head, line_end);
     let count_max = limits.header_count();
-    let parsed = if count_max <= FIELDS_ON_STACK {
+    let mut parsed = RequestHead::new();
+    let outcome = if count_max <= FIELDS_ON_STACK {
         let mut slots = [const { MaybeUninit::uninit() }; FIELDS_ON_STACK];
-        parse_into(head, limits, &mut slots[..count_max])
+        parse_into(head, limits, &mut slots[..count_max], parsed.parsed_mut())
     } else {
         // There cannot be more fields than lines.
         let slots_max = memchr::memchr_iter(b'\n', head).count().min(count_max);
         let mut slots = Vec::with_capacity(slots_max);
-        parse_into(head, limits, &mut slots.spare_capacity_mut()[..slots_max])
+        let slots = &mut slots.spare_capacity_mut()[..slots_max];
+        parse_into(head, limits, slots, parsed.parsed_mut())
     };
-    match parsed {
-        Ok((len, parsed)) if len == head.len() => Ok(parsed),
+    match outcome {
+        Ok(len) if len == head.len() => Ok(parsed),
         Err(Refusal::Rule(error)) => Err(error),
         refused => {
             // A fault of the request line comes first in the stream and is told first.
@@ -77,12 +90,14 @@ impl From<RecvError> for Refusal {
     }
 }
 
-/// Parses a head and what it says, with these slots for its fields. Returns its length too.
+/// Parses a head and what it says, with these slots for its fields. Returns its length. On an
+/// error `parsed` is anything, and is to be cleared or dropped.
 fn parse_into<'b>(
     received: &'b [u8],
     limits: &Limits,
     slots: &mut [MaybeUninit<Header<'b>>],
-) -> Result<(usize, Box<Parsed>), Refusal> {
+    parsed: &mut Parsed,
+) -> Result<usize, Refusal> {
     let mut request = Request::new(&mut []);
     let head = match request.parse_with_uninit_headers(received, slots) {
         Ok(Status::Complete(len)) => &received[..len],
@@ -116,40 +131,42 @@ fn parse_into<'b>(
         method => Method::from_bytes(method.as_bytes()).map_err(|_| RecvError::RequestLine)?,
     };
     let parts = target::parse(&method, target.as_bytes())?;
-    // Made where it stays, and filled in there.
-    let mut parsed = Box::<Parsed>::default();
-    parsed.method = method;
-    parsed.version = version;
-    parsed.target = target_span;
-    parsed.path = parts.path.shifted(target_span.range().start);
-    parsed.has_query = parts.has_query;
 
     let mut facts = Facts::default();
-    let spans = parsed.fields.of_count(request.headers.len());
-    for (field, spans) in request.headers.iter().zip(spans) {
+    parsed.fields.clear();
+    for field in request.headers.iter() {
         let name = span_of(field.name.as_bytes(), head);
         if head.get(name.range().start.wrapping_sub(2)) != Some(&b'\r') {
             return Err(RecvError::BareLineFeed.into());
         }
         facts.note(field.name, field.value)?;
-        *spans = FieldSpans {
+        parsed.fields.push(FieldSpans {
             name,
             value: span_of(field.value, head),
-        };
+        });
     }
-
     if version == Version::Http11 && facts.host.is_none() {
         return Err(RecvError::HostMissing.into());
     }
+    let body = facts.body_length(version, limits.body_bytes_max)?;
+    let expects_continue = facts.expects_continue(version, body)?;
+
+    parsed.bytes.clear();
+    parsed.bytes.extend_from_slice(head);
+    parsed.method = method;
+    parsed.version = version;
+    parsed.target = target_span;
+    parsed.path = parts.path.shifted(target_span.range().start);
+    parsed.has_query = parts.has_query;
     parsed.authority = match parts.authority {
         Some(authority) => Some(authority.shifted(target_span.range().start)),
         None => facts.host.map(|host| span_of(host, head)),
     };
     parsed.request_id = facts.request_id.map(|id| span_of(id, head));
-    parsed.body = facts.body_length(version, limits.body_bytes_max)?;
+    parsed.body = body;
     parsed.keep_alive = facts.persistence.keep_alive(version);
-    parsed.expects_continue = facts.expects_continue(version, parsed.body)?;
-    Ok((head.len(), parsed))
+    parsed.expects_continue = expects_continue;
+    Ok(head.len())
 }
 
 /// Refuses a malformed request line, given with its CRLF, without the fields behind it.

@@ -52,44 +52,90 @@ pub(crate) fn check_to_eof(input: impl AsRef<[u8]>, expected: &str) {
     }
 }
 
-/// What a connection makes of the pieces, in one line. Adjacent pieces of a body are one.
+/// What a connection makes of the pieces, in one line, whichever way its requests are received.
+/// Adjacent pieces of a body are one.
 pub(crate) fn transcript<'i>(
     limits: &Rc<Limits>,
-    pieces: impl Iterator<Item = &'i [u8]>,
+    pieces: impl Iterator<Item = &'i [u8]> + Clone,
     eof: bool,
 ) -> String {
-    let mut log = Log::default();
-    let mut connection = Connection::new(limits.clone());
-    for piece in pieces {
-        connection.receive(piece);
-        if !log.pull(&mut connection) {
-            return log.finish("");
-        }
-    }
-    if eof {
-        connection.receive_eof();
-        if !log.pull(&mut connection) {
-            return log.finish("");
-        }
-    }
-    let state = if connection.is_idle() {
-        "idle"
-    } else {
-        "waiting"
+    let careful = Log::default().transcript(limits, pieces.clone(), eof);
+    let head = Some(RequestHead::new());
+    let quick = Log {
+        head,
+        ..Log::default()
     };
-    log.finish(state)
+    let quick = quick.transcript(limits, pieces, eof);
+    assert_eq!(
+        quick, careful,
+        "the quick way sees what the careful one does"
+    );
+    careful
 }
 
 #[derive(Default)]
 struct Log {
+    /// What requests are received into, where the quick way is tried first.
+    head: Option<RequestHead>,
     entries: Vec<String>,
     body: Vec<u8>,
 }
 
 impl Log {
+    fn transcript<'i>(
+        mut self,
+        limits: &Rc<Limits>,
+        pieces: impl Iterator<Item = &'i [u8]>,
+        eof: bool,
+    ) -> String {
+        let mut connection = Connection::new(limits.clone());
+        for piece in pieces {
+            if !self.feed(&mut connection, piece) {
+                return self.finish("");
+            }
+        }
+        if eof {
+            connection.receive_eof();
+            if !self.pull(&mut connection) {
+                return self.finish("");
+            }
+        }
+        let state = if connection.is_idle() {
+            "idle"
+        } else {
+            "waiting"
+        };
+        self.finish(state)
+    }
+
+    /// Returns whether the connection goes on.
+    fn feed(&mut self, connection: &mut Connection, mut piece: &[u8]) -> bool {
+        while let Some(head) = &mut self.head
+            && let Some(len) = connection.receive_request(piece, head)
+        {
+            piece = &piece[len..];
+            let entry = describe(head);
+            self.entry(entry);
+            if !connection.is_request_received() {
+                break;
+            }
+            if !self.pull(connection) {
+                return false;
+            }
+        }
+        connection.receive(piece);
+        self.pull(connection)
+    }
+
     /// Pulls events until there are none. Returns whether the connection goes on.
     fn pull(&mut self, connection: &mut Connection) -> bool {
         loop {
+            if let Some(head) = &mut self.head
+                && connection.take_request(head)
+            {
+                let entry = describe(head);
+                self.entry(entry);
+            }
             match connection.next_event() {
                 Ok(Event::Request(head)) => self.entry(describe(&head)),
                 Ok(Event::Body(data)) => {

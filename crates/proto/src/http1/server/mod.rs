@@ -22,7 +22,8 @@ use super::response::Send;
 /// One server-side connection.
 ///
 /// Receiving: [`receive`](Self::receive) what came from the wire, then pull
-/// [`next_event`](Self::next_event) until it says [`Event::NeedData`]. Sending: everything is
+/// [`next_event`](Self::next_event) until it says [`Event::NeedData`]; who has many requests to get
+/// through tries [`receive_request`](Self::receive_request) first. Sending: everything is
 /// appended to a buffer that the caller owns and writes out.
 ///
 /// Receive more only after `NeedData`: what is held is then at most one head (`head_bytes_max`) or
@@ -163,26 +164,7 @@ impl Connection {
     ///
     /// The peer's fault. Final: every later call returns the same. See the
     /// [module](super#when-the-peer-is-at-fault) for how it is answered.
-    // The two calls that nearly all are, a head or the want of one, into the caller, who looks at
-    // the event there and then.
-    #[inline(always)]
     pub fn next_event(&mut self) -> Result<Event, RecvError> {
-        if let Recv::Head(scan) = self.recv {
-            if self.buffer.is_empty() && !self.eof {
-                return Ok(Event::NeedData);
-            }
-            // A head that comes in pieces is parsed once more when its end was found, and not at
-            // each.
-            if scan.is_fresh()
-                && let Some(head) = self.receive_whole_head()
-            {
-                return Ok(Event::Request(head));
-            }
-        }
-        self.next_event_of_any()
-    }
-
-    fn next_event_of_any(&mut self) -> Result<Event, RecvError> {
         let received = match self.recv {
             Recv::Head(scan) => self.receive_head(scan),
             Recv::Sized { left: 0 } => Ok((self.after_message(), Event::EndOfMessage(None))),
@@ -200,6 +182,13 @@ impl Connection {
             }
             Err(error) => Err(self.fail(error)),
         }
+    }
+
+    /// Whether the request in progress has no body that is still to be received.
+    #[inline]
+    #[must_use]
+    pub fn is_request_received(&self) -> bool {
+        matches!(self.recv, Recv::Sized { left: 0 } | Recv::Done)
     }
 
     /// Bytes received that were not handed out yet.
@@ -302,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_head_is_cheap_to_move() {
-        assert!(size_of::<RequestHead>() <= 48);
+        assert!(size_of::<RequestHead>() <= 8);
     }
 
     #[test]
@@ -367,15 +356,18 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_request_is_handed_over_and_not_copied() {
+    fn a_head_is_received_into_memory_that_was_used_before() {
         let mut connection = connection();
-        connection.receive(GET);
-        let received = connection.buffer.as_ptr();
-        let Ok(Event::Request(head)) = connection.next_event() else {
-            panic!("the request is whole");
-        };
-        // "GET / ": the target is the fifth byte.
-        assert_eq!(head.target().as_ptr(), received.wrapping_add(4));
+        let mut head = RequestHead::new();
+        let two = [GET, GET].concat();
+        assert_eq!(connection.receive_request(&two, &mut head), Some(GET.len()));
+        assert_eq!(connection.buffer.capacity(), 0);
+        let (at, memory_bytes) = (head.target().as_ptr(), head.memory_bytes());
+        assert_eq!(answer(&mut connection), AfterResponse::KeepAlive);
+        connection.receive(&two[GET.len()..]);
+        assert!(connection.take_request(&mut head));
+        assert_eq!(head.target().as_ptr(), at);
+        assert_eq!(head.memory_bytes(), memory_bytes);
         assert_eq!(connection.buffer.capacity(), 0);
     }
 

@@ -9,23 +9,51 @@ use crate::http1::byte_class::{self, TOKEN};
 use crate::http1::chunked::{Chunked, Next};
 use crate::http1::error::RecvError;
 use crate::http1::framing::{HeadScan, find_trailers_end};
-use crate::http1::head::{BodyLength, Parsed, RequestHead};
+use crate::http1::head::{BodyLength, RequestHead};
+use crate::http1::limits::Limits;
 use crate::http1::parse::{check_request_line, parse_head, parse_received};
 use crate::http1::response::Send;
 use crate::http1::trailers;
 
 impl Connection {
-    /// The quick way through a head that is there to its end: nearly all come in one piece and
-    /// without a fault.
-    // On its own, for its room for fields on the stack is not for every event to touch.
-    #[inline(never)]
-    pub(super) fn receive_whole_head(&mut self) -> Option<RequestHead> {
-        // Empty lines in front of it are the other way's to count.
-        if self.buffer.first().is_none_or(|&byte| byte <= b' ') {
+    /// Takes the next request out of `bytes`, which came from the wire behind everything that was
+    /// received before, when that is all there is to it: its head is there to its end and
+    /// without a fault, and nothing is left of what came before. Returns how long it is;
+    /// what follows it in `bytes` is for the next call, or for [`receive`](Self::receive).
+    ///
+    /// This is the quick way, for nearly all requests: their bytes are copied once, into `head`,
+    /// whose memory is used again. On `None` nothing has happened: give the bytes to `receive` and ask
+    /// [`next_event`](Self::next_event), which says what there is, what is missing, or what is
+    /// wrong. Where a parse was tried, `head` is then as [new](RequestHead::new).
+    #[inline]
+    pub fn receive_request(&mut self, bytes: &[u8], head: &mut RequestHead) -> Option<usize> {
+        if !self.buffer.is_empty() || !self.is_before_head() {
             return None;
         }
-        let (len, parsed) = parse_received(&self.buffer, &self.limits)?;
-        Some(self.begin_request(len, parsed))
+        let len = receive_whole_head(bytes, &self.limits, head)?;
+        self.begin_request(head);
+        Some(len)
+    }
+
+    /// As [`receive_request`](Self::receive_request), out of what was received before. False is what
+    /// `None` is there.
+    #[inline]
+    pub fn take_request(&mut self, head: &mut RequestHead) -> bool {
+        if !self.is_before_head() {
+            return false;
+        }
+        let Some(len) = receive_whole_head(&self.buffer, &self.limits, head) else {
+            return false;
+        };
+        self.begin_request(head);
+        self.discard(len);
+        true
+    }
+
+    /// Whether a head comes next, of which nothing was looked at.
+    #[inline]
+    fn is_before_head(&self) -> bool {
+        matches!(self.recv, Recv::Head(scan) if scan.is_fresh())
     }
 
     /// The careful way: it tells what is missing or wrong.
@@ -44,22 +72,21 @@ impl Connection {
         let (Ok(Some(len)), Some(line_end)) = (scanned, scan.line_end()) else {
             return self.receive_head_in_part(scan, scanned);
         };
-        let parsed = parse_head(&self.buffer[..len], line_end, &self.limits)?;
-
-        let head = self.begin_request(len, parsed);
+        let head = parse_head(&self.buffer[..len], line_end, &self.limits)?;
+        self.begin_request(&head);
+        self.discard(len);
         Ok((self.recv, Event::Request(head)))
     }
 
-    #[inline(always)]
-    fn begin_request(&mut self, len: usize, parsed: Box<Parsed>) -> RequestHead {
-        self.request = RequestFlags::of(&parsed);
+    #[inline]
+    fn begin_request(&mut self, head: &RequestHead) {
+        self.request = RequestFlags::of(head.parsed());
         self.send = Send::Head;
-        self.recv = match parsed.body {
+        self.recv = match head.body() {
             BodyLength::None => Recv::Sized { left: 0 },
             BodyLength::Sized(left) => Recv::Sized { left },
             BodyLength::Chunked => Recv::Chunks(Chunked::default()),
         };
-        RequestHead::new(self.take(len), parsed)
     }
 
     /// A head that is not whole, or never will be. A fault of the request line is told as soon as
@@ -220,4 +247,15 @@ impl Connection {
         announced.saturating_sub(self.buffer.len() as u64)
             <= u64::from(self.limits.discard_bytes_max)
     }
+}
+
+/// A head that is there to its end and without a fault, as nearly all are.
+// On its own, for its room for fields on the stack is not for every event to touch.
+#[inline(never)]
+fn receive_whole_head(received: &[u8], limits: &Limits, head: &mut RequestHead) -> Option<usize> {
+    // Empty lines in front of it are the other way's to count.
+    if received.first().is_none_or(|&byte| byte <= b' ') {
+        return None;
+    }
+    parse_received(received, limits, head)
 }
