@@ -45,7 +45,22 @@ pub enum BodyError {
     Abandoned,
 }
 
+/// Nothing, or nothing more.
+impl Default for Body {
+    fn default() -> Self {
+        Body {
+            inner: Inner::Whole(None),
+        }
+    }
+}
+
 impl Body {
+    /// Whether nothing can come of it any more.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.inner, Inner::Whole(None))
+    }
+
     pub(crate) fn whole(bytes: Bytes) -> Self {
         Body {
             inner: Inner::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),

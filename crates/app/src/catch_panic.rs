@@ -1,5 +1,6 @@
 //! A panic in a handler costs one request, not the connection and not the loop.
 
+use crate::endpoint::FirstStep;
 use crate::handler::BoxFuture;
 use crate::{IntoResponse, Response};
 use http::StatusCode;
@@ -18,31 +19,43 @@ pub(crate) struct CatchPanic {
 }
 
 impl CatchPanic {
-    /// Calls a handler, which may panic before it returns a future.
-    pub(crate) fn call(start: impl FnOnce() -> BoxFuture<Response>) -> Self {
-        let future = catch_unwind(AssertUnwindSafe(start));
-        CatchPanic {
-            future: future
-                .map_err(|payload| report_panic(payload, HANDLER_PANICKED))
-                .ok(),
+    /// Has a handler called and its future take the first step. The future comes back when it
+    /// has to wait.
+    #[inline]
+    pub(crate) fn start(start: impl FnOnce() -> FirstStep) -> Result<Response, CatchPanic> {
+        match catch_unwind(AssertUnwindSafe(start)) {
+            Ok(FirstStep::Answered(mut response)) => {
+                response.make_in_current_context();
+                Ok(response)
+            }
+            Ok(FirstStep::Waiting(future)) => Err(CatchPanic {
+                future: Some(future),
+            }),
+            Err(payload) => Ok(answer_panic(payload)),
         }
     }
+}
+
+#[cold]
+fn answer_panic(payload: Box<dyn Any + Send>) -> Response {
+    report_panic(payload, HANDLER_PANICKED);
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
 impl Future for CatchPanic {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
-        let failed = || Poll::Ready(StatusCode::INTERNAL_SERVER_ERROR.into_response());
-        let Some(future) = &mut self.future else {
-            return failed();
-        };
+        let future = self
+            .future
+            .as_mut()
+            .expect("only dropping takes the future");
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(polled) => polled.map(Response::in_current_context),
-            Err(payload) => {
-                report_panic(payload, HANDLER_PANICKED);
-                failed()
-            }
+            Ok(polled) => polled.map(|mut response| {
+                response.make_in_current_context();
+                response
+            }),
+            Err(payload) => Poll::Ready(answer_panic(payload)),
         }
     }
 }

@@ -3,12 +3,13 @@
 use crate::exchange::{Exchange, Started};
 use crate::loop_state::{LoopState, Place};
 use crate::reply::push_whole_response;
+use crate::request::RequestParts;
 use crate::{RequestId, Response};
 use http::StatusCode;
 use monoloop_proto::http1::{self, AfterResponse, Event, RecvError};
-use monoloop_runtime::consume_budget;
 use monoloop_runtime::net::{Chunk, TcpStream};
 use monoloop_runtime::time::{self, Sleep};
+use monoloop_runtime::{consume_budget, poll_consume_budget};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
@@ -131,46 +132,80 @@ impl Connection {
     }
 
     async fn serve_requests(&mut self) -> Result<Infallible, End> {
+        let mut next = Next::NeedData;
         loop {
-            // Requests and what becomes of them stay inside of `step`: a connection that waits
-            // for bytes has no memory for them.
-            match poll_fn(|cx| Poll::Ready(self.step(cx))).await {
-                Next::Answered(after) => self.go_on(after)?,
-                // Boxed for the same reason.
-                Next::Waiting(exchange) => {
-                    let after = Box::pin(exchange.finish(self)).await?;
-                    self.go_on(after)?;
-                }
+            // Requests and what becomes of them stay inside of `fill` and `step`: a connection
+            // that waits for bytes has no memory for them.
+            let after = match next {
                 Next::NeedData => {
                     self.flush().await?;
-                    self.fill().await?;
+                    next = self.fill().await?;
                     continue;
                 }
+                Next::Answered(after) => after,
+                // Boxed for the same reason.
+                Next::Waiting(exchange) => Box::pin(exchange.finish(self)).await?,
                 Next::Over(end) => return Err(end),
-            }
-            if self.output.len() >= self.shared().response_buffer_bytes_max {
+            };
+            self.go_on(after)?;
+            if self.is_output_full() {
                 self.flush().await?;
             }
             // A long pipeline lets the other connections have their turn.
             consume_budget().await;
+            next = poll_fn(|cx| Poll::Ready(self.step(cx))).await;
         }
     }
 
-    /// Takes the next request and has its handler take the first step. What is answered at once
-    /// is written when no other request is waiting, so that the answers to pipelined requests
-    /// go out together.
+    /// Answers the requests that are whole in what has come, straight out of the lent buffer, and
+    /// gives the rest to the protocol. What is answered at once is written when no other
+    /// request is waiting, so that the answers to pipelined requests go out together.
     #[inline]
+    fn receive(&mut self, mut bytes: &[u8], cx: &mut Context<'_>) -> Next {
+        loop {
+            let mut parts = self.shared().requests.take();
+            let Some(len) = self.protocol.receive_request(bytes, &mut parts.head) else {
+                self.shared().requests.give_back(parts);
+                self.protocol.receive(bytes);
+                return self.step(cx);
+            };
+            bytes = &bytes[len..];
+            if !self.protocol.is_request_received() {
+                self.protocol.receive(bytes);
+                return self.answer(parts, cx);
+            }
+            let next = self.answer(parts, cx);
+            let Next::Answered(AfterResponse::KeepAlive) = next else {
+                self.protocol.receive(bytes);
+                return next;
+            };
+            self.start_phase(Phase::Idle);
+            if bytes.is_empty() {
+                return Next::NeedData;
+            }
+            if self.is_output_full() || poll_consume_budget(cx).is_pending() {
+                self.protocol.receive(bytes);
+                return next;
+            }
+        }
+    }
+
+    /// What comes next out of what was received before.
     fn step(&mut self, cx: &mut Context<'_>) -> Next {
+        if self.protocol.buffered() > 0 {
+            let mut parts = self.shared().requests.take();
+            if self.protocol.take_request(&mut parts.head) {
+                return self.answer(parts, cx);
+            }
+            self.shared().requests.give_back(parts);
+        }
         loop {
             return match self.protocol.next_event() {
-                Ok(Event::Request(head)) => match Exchange::start(self, head, cx) {
-                    Started::Answered(after) => Next::Answered(after),
-                    Started::Waiting(exchange) => Next::Waiting(exchange),
-                    Started::Refused(error, id) => {
-                        self.push_answer_to(&error, &id);
-                        Next::Over(End::Refused(error))
-                    }
-                },
+                Ok(Event::Request(head)) => {
+                    let mut parts = self.shared().requests.take();
+                    parts.head = head;
+                    self.answer(parts, cx)
+                }
                 Ok(Event::NeedData) => Next::NeedData,
                 // The rest of a body that nobody wanted.
                 Ok(Event::Body(_)) => continue,
@@ -185,6 +220,23 @@ impl Connection {
         }
     }
 
+    /// Has the handler of a request take its first step.
+    #[inline]
+    fn answer(&mut self, parts: Box<RequestParts>, cx: &mut Context<'_>) -> Next {
+        match Exchange::start(self, parts, cx) {
+            Started::Answered(after) => Next::Answered(after),
+            Started::Waiting(exchange) => Next::Waiting(exchange),
+            Started::Refused(error, id) => {
+                self.push_answer_to(&error, &id);
+                Next::Over(End::Refused(error))
+            }
+        }
+    }
+
+    fn is_output_full(&self) -> bool {
+        self.output.len() >= self.shared().response_buffer_bytes_max
+    }
+
     #[inline]
     fn go_on(&mut self, after: AfterResponse) -> Result<(), End> {
         match after {
@@ -195,19 +247,19 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for bytes and gives them to the protocol.
-    async fn fill(&mut self) -> Result<(), End> {
+    /// Waits for bytes, and goes on with them.
+    async fn fill(&mut self) -> Result<Next, End> {
         if self.phase == Phase::Idle && self.protocol.buffered() > 0 {
             self.start_phase(Phase::Head);
         }
         self.time_phase();
         poll_fn(|cx| {
             let chunk = ready!(self.poll_fill(cx))?;
-            match chunk.is_empty() {
-                true => self.protocol.receive_eof(),
-                false => self.protocol.receive(&chunk),
+            if chunk.is_empty() {
+                self.protocol.receive_eof();
+                return Poll::Ready(Ok(self.step(cx)));
             }
-            Poll::Ready(Ok(()))
+            Poll::Ready(Ok(self.receive(&chunk, cx)))
         })
         .await
     }
@@ -389,7 +441,7 @@ impl Connection {
         let response = Response::text(format!("{reason}\n")).with_status(status);
         tracing::debug!(request_id = %id, peer = %self.peer, %status, %reason, "refused");
         // Whatever it says, the connection closes: nothing more can be understood of it.
-        let _ = push_whole_response(self, &response, id);
+        let _ = push_whole_response(self, &response, id, time::now());
     }
 
     /// Receives for a while, and nothing of it matters.

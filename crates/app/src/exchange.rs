@@ -5,16 +5,13 @@ use crate::body::BodyFeed;
 use crate::body_pump::BodyPump;
 use crate::catch_panic::CatchPanic;
 use crate::connection::{Connection, End, deadline_in};
-use crate::health;
 use crate::reply::{push_fault, push_head, push_whole_response};
+use crate::request::RequestParts;
 use crate::response::ResponseBody;
 use crate::sending::{send_bytes, send_stream};
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Request, RequestId, Response};
-use bytes::Bytes;
 use http::{Method, StatusCode};
-use monoloop_proto::http1::{
-    AfterResponse, BodyLength, Event, RecvError, RequestHead, ResponseLength,
-};
+use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
 use monoloop_runtime::{Context as VarContext, InContext, time};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -57,48 +54,47 @@ struct About {
 }
 
 impl Exchange {
-    /// Has the handler take its first step. Most need no more, and then nothing is allocated
-    /// that outlives the call.
+    /// Has the handler take its first step. Most need no more, and then nothing is allocated.
+    /// The head is received already.
+    #[inline]
     pub(crate) fn start(
         connection: &mut Connection,
-        head: RequestHead,
+        mut parts: Box<RequestParts>,
         cx: &mut Context<'_>,
     ) -> Started {
         let received_at = time::now();
-        let taken = head.request_id().and_then(RequestId::take);
+        let taken = parts.head.request_id().and_then(RequestId::take);
         let id = taken.unwrap_or_else(RequestId::make);
-        let (body, feed) = match receive_what_came(connection, &head) {
-            Ok(received) => received,
-            Err(error) => return Started::Refused(error, id),
-        };
+        let mut feed = None;
+        if !connection.protocol.is_request_received() {
+            match receive_what_came(connection) {
+                Ok((body, rest)) => (parts.body, feed) = (body, rest),
+                Err(error) => return Started::Refused(error, id),
+            }
+        }
         let about = About {
             id: id.clone(),
             received_at,
-            is_head: *head.method() == Method::HEAD,
-            access: AccessRecord::begin(&head),
+            is_head: *parts.head.method() == Method::HEAD,
+            access: AccessRecord::begin(&parts.head),
         };
-        let request = Request::new(head, body, id.clone(), connection.peer, received_at);
+        parts.id = id.clone();
+        parts.peer = connection.peer;
+        parts.received_at = received_at;
 
-        let shared = &connection.place.shared;
-        let (handler, polled) = shared.in_request(id, || {
-            let mut handler = CatchPanic::call(|| match health::answer(shared, &request) {
-                Some(response) => Box::pin(std::future::ready(response)),
-                None => shared.app.call(request),
-            });
-            let polled = Pin::new(&mut handler).poll(cx);
-            let handler = polled
-                .is_pending()
-                .then(|| VarContext::current().scope(handler));
-            (handler, polled)
+        let shared = &*connection.place.shared;
+        let request = Request::new(parts, shared.requests.clone());
+        let first = shared.in_request(id, || {
+            let started = CatchPanic::start(|| shared.app.start(request, shared.leaving.get(), cx));
+            started.map_err(|handler| VarContext::current().scope(handler))
         });
-        let answer = match (handler, polled) {
-            (_, Poll::Ready(response)) if response.is_short() => {
-                let after = about.answer_whole(connection, feed.as_ref(), &response);
+        let answer = match first {
+            Ok(response) if response.is_short() => {
+                let after = about.answer_whole(connection, feed.as_ref(), &response, received_at);
                 return Started::Answered(after);
             }
-            (_, Poll::Ready(response)) => Answer::Response(response),
-            (Some(handler), Poll::Pending) => Answer::Handler(handler),
-            (None, Poll::Pending) => unreachable!("a handler that is pending was kept"),
+            Ok(response) => Answer::Response(response),
+            Err(handler) => Answer::Handler(handler),
         };
         Started::Waiting(Box::new(Exchange {
             answer,
@@ -139,13 +135,7 @@ impl Exchange {
 }
 
 /// The part of the body that was received together with the head, and the way for the rest.
-fn receive_what_came(
-    connection: &mut Connection,
-    head: &RequestHead,
-) -> Result<(Body, Option<BodyFeed>), RecvError> {
-    if matches!(head.body(), BodyLength::None | BodyLength::Sized(0)) {
-        return Ok((Body::whole(Bytes::new()), None));
-    }
+fn receive_what_came(connection: &mut Connection) -> Result<(Body, Option<BodyFeed>), RecvError> {
     let mut pieces = VecDeque::new();
     let ended = loop {
         match connection.protocol.next_event()? {
@@ -212,15 +202,17 @@ impl WaitingForHandler<'_> {
 }
 
 impl About {
+    #[inline]
     fn answer_whole(
         self,
         connection: &mut Connection,
         feed: Option<&BodyFeed>,
         response: &Response,
+        now: Instant,
     ) -> AfterResponse {
         abandon_body(connection, feed);
         let (status, bytes) = (response.status, response.bytes_known());
-        let after = push_whole_response(connection, response, &self.id);
+        let after = push_whole_response(connection, response, &self.id, now);
         self.log(status, bytes);
         after
     }
@@ -232,7 +224,7 @@ impl About {
         response: Response,
     ) -> Result<AfterResponse, End> {
         if response.is_short() {
-            return Ok(self.answer_whole(connection, feed, &response));
+            return Ok(self.answer_whole(connection, feed, &response, time::now()));
         }
         let length = match &response.body {
             ResponseBody::Bytes(body) => ResponseLength::Sized(body.len() as u64),
@@ -247,7 +239,7 @@ impl About {
         } else {
             abandon_body(connection, feed);
         }
-        if let Err(error) = push_head(connection, &response, length, &self.id) {
+        if let Err(error) = push_head(connection, &response, length, &self.id, time::now()) {
             abandon_body(connection, feed);
             return Ok(push_fault(connection, error, &self.id));
         }
@@ -276,8 +268,15 @@ impl About {
         after.map_err(|_| End::BodyFailed)
     }
 
-    #[inline]
+    #[inline(always)]
     fn log(self, status: StatusCode, bytes: u64) {
+        if self.access.is_some() {
+            self.log_line(status, bytes);
+        }
+    }
+
+    #[cold]
+    fn log_line(self, status: StatusCode, bytes: u64) {
         if let Some(access) = self.access {
             REQUEST_ID.sync_scope(self.id, || access.log(status, bytes, self.received_at));
         }

@@ -1,18 +1,24 @@
-//! Handlers and middleware: plain async functions behind one pointer.
+//! Handlers and middleware: plain async functions.
 
+use crate::endpoint::Endpoint;
 use crate::{IntoResponse, Request, Response};
+use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// Answers requests. Implemented for every `Fn(Request)` that returns a future of something that
 /// is [`IntoResponse`]; neither need be `Send`.
 pub trait Handler: 'static {
+    /// What answers one request.
+    type Future: Future<Output = Response> + 'static;
+
     /// Starts to answer a request.
-    fn call(&self, request: Request) -> Pin<Box<dyn Future<Output = Response>>>;
+    fn call(&self, request: Request) -> Self::Future;
 }
 
 impl<F, Fut> Handler for F
@@ -21,9 +27,42 @@ where
     Fut: Future + 'static,
     Fut::Output: IntoResponse,
 {
-    fn call(&self, request: Request) -> BoxFuture<Response> {
-        let answer = self(request);
-        Box::pin(async move { answer.await.into_response() })
+    type Future = ToResponse<Fut>;
+
+    #[inline]
+    fn call(&self, request: Request) -> ToResponse<Fut> {
+        ToResponse {
+            answer: self(request),
+        }
+    }
+}
+
+pin_project! {
+    /// Makes a response of what an async function returns.
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct ToResponse<F> {
+        #[pin]
+        answer: F,
+    }
+}
+
+impl<F> Future for ToResponse<F>
+where
+    F: Future,
+    F::Output: IntoResponse,
+{
+    type Output = Response;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        let polled = self.project().answer.poll(cx);
+        polled.map(IntoResponse::into_response)
+    }
+}
+
+impl<F> fmt::Debug for ToResponse<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToResponse").finish_non_exhaustive()
     }
 }
 
@@ -41,8 +80,9 @@ where
     Fut::Output: IntoResponse,
 {
     fn call(&self, request: Request, next: Next) -> BoxFuture<Response> {
-        let answer = self(request, next);
-        Box::pin(async move { answer.await.into_response() })
+        Box::pin(ToResponse {
+            answer: self(request, next),
+        })
     }
 }
 
@@ -50,11 +90,11 @@ where
 pub struct Next {
     chain: Rc<[Box<dyn Middleware>]>,
     position: usize,
-    handler: Rc<dyn Handler>,
+    handler: Rc<dyn Endpoint>,
 }
 
 impl Next {
-    pub(crate) fn new(chain: Rc<[Box<dyn Middleware>]>, handler: Rc<dyn Handler>) -> Self {
+    pub(crate) fn new(chain: Rc<[Box<dyn Middleware>]>, handler: Rc<dyn Endpoint>) -> Self {
         Next {
             chain,
             position: 0,

@@ -1,7 +1,7 @@
 //! What the connections of one loop share.
 
 use crate::changed::Changed;
-use crate::config::HealthConfig;
+use crate::request_pool::RequestPool;
 use crate::router::App;
 use crate::standard_fields::StandardFields;
 use crate::timeouts::Timeouts;
@@ -22,7 +22,8 @@ pub(crate) struct LoopState {
     pub(crate) timeouts: Timeouts,
     pub(crate) protocol_limits: Rc<Limits>,
     pub(crate) response_buffer_bytes_max: usize,
-    pub(crate) health: HealthConfig,
+    /// What requests are received into.
+    pub(crate) requests: Rc<RequestPool>,
     pub(crate) standard_fields: RefCell<StandardFields>,
     /// Being drained: not ready any more.
     pub(crate) leaving: Cell<bool>,
@@ -44,14 +45,13 @@ impl LoopState {
         timeouts: Timeouts,
         protocol_limits: Limits,
         response_buffer_bytes_max: usize,
-        health: HealthConfig,
     ) -> Rc<Self> {
         Rc::new(LoopState {
             app,
             timeouts,
             protocol_limits: Rc::new(protocol_limits),
             response_buffer_bytes_max,
-            health,
+            requests: Rc::default(),
             standard_fields: RefCell::new(StandardFields::new()),
             leaving: Cell::new(false),
             draining: Cell::new(false),

@@ -7,10 +7,11 @@ use http::header::{CONNECTION, DATE, HeaderName, SERVER};
 use http::{HeaderValue, StatusCode};
 use monoloop_proto::http1::{AfterResponse, ResponseLength, SendError};
 use monoloop_runtime::time;
+use std::time::Instant;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Encodes the head of a response.
+/// Encodes the head of a response, in the turn that began at `now`.
 // Into both callers, for the one of a whole response knows how its body is framed.
 #[inline(always)]
 pub(crate) fn push_head(
@@ -18,6 +19,7 @@ pub(crate) fn push_head(
     response: &Response,
     length: ResponseLength,
     id: &RequestId,
+    now: Instant,
 ) -> Result<(), SendError> {
     let shared = &connection.place.shared;
     if shared.draining.get() || response.wants_close() {
@@ -30,7 +32,7 @@ pub(crate) fn push_head(
         connection
             .protocol
             .send_head(response.status, length, &mut connection.output)?;
-    fields.encoded(shared.standard_fields.borrow_mut().at(time::now()));
+    fields.encoded(shared.standard_fields.borrow_mut().at(now));
     if let Some(content_type) = response.content_type {
         fields.line(content_type.line);
     }
@@ -47,7 +49,7 @@ pub(crate) fn push_head(
     Ok(())
 }
 
-/// Encodes a response that is all there.
+/// Encodes a response that is all there, in the turn that began at `now`.
 ///
 /// # Panics
 /// When the response has a streamed body.
@@ -56,12 +58,13 @@ pub(crate) fn push_whole_response(
     connection: &mut Connection,
     response: &Response,
     id: &RequestId,
+    now: Instant,
 ) -> AfterResponse {
     let ResponseBody::Bytes(body) = &response.body else {
         unreachable!("a streamed body is sent piece by piece")
     };
     let length = ResponseLength::Sized(body.len() as u64);
-    if let Err(error) = push_head(connection, response, length, id) {
+    if let Err(error) = push_head(connection, response, length, id, now) {
         return push_fault(connection, error, id);
     }
     let (protocol, output) = (&mut connection.protocol, &mut connection.output);
@@ -84,7 +87,7 @@ pub(crate) fn push_fault(
         "a response that was refused has sent nothing"
     );
     let response = Response::new(StatusCode::INTERNAL_SERVER_ERROR);
-    push_whole_response(connection, &response, id)
+    push_whole_response(connection, &response, id, time::now())
 }
 
 #[cold]

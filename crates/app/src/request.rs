@@ -1,5 +1,6 @@
 //! What a handler gets.
 
+use crate::request_pool::RequestPool;
 use crate::router::RouteParams;
 use crate::{Body, BodyError, RequestId};
 use bytes::Bytes;
@@ -8,67 +9,76 @@ use monoloop_proto::http1::RequestHead;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// A request: its head, and its body, which may still be on its way.
 ///
-/// It is one pointer wide, for it is handed on many times.
+/// It is two pointers wide, for it is handed on many times; its memory is used again for later
+/// requests.
 pub struct Request {
-    parts: Box<Parts>,
+    /// Taken when it is dropped.
+    parts: Option<Box<RequestParts>>,
+    pool: Rc<RequestPool>,
 }
 
-struct Parts {
-    head: RequestHead,
-    body: Body,
-    id: RequestId,
-    peer: SocketAddr,
-    received_at: Instant,
-    params: RouteParams,
-    extensions: Extensions,
+/// What a request consists of.
+pub(crate) struct RequestParts {
+    pub(crate) head: RequestHead,
+    pub(crate) body: Body,
+    pub(crate) id: RequestId,
+    pub(crate) peer: SocketAddr,
+    pub(crate) received_at: Instant,
+    pub(crate) params: RouteParams,
+    pub(crate) extensions: Extensions,
 }
 
 impl Request {
-    pub(crate) fn new(
-        head: RequestHead,
-        body: Body,
-        id: RequestId,
-        peer: SocketAddr,
-        received_at: Instant,
-    ) -> Self {
+    /// Of parts that are filled in.
+    #[inline]
+    pub(crate) fn new(parts: Box<RequestParts>, pool: Rc<RequestPool>) -> Self {
         Request {
-            parts: Box::new(Parts {
-                head,
-                body,
-                id,
-                peer,
-                received_at,
-                params: RouteParams::default(),
-                extensions: Extensions::new(),
-            }),
+            parts: Some(parts),
+            pool,
         }
     }
 
+    #[inline]
+    fn parts(&self) -> &RequestParts {
+        self.parts
+            .as_deref()
+            .expect("only dropping takes the parts")
+    }
+
+    #[inline]
+    fn parts_mut(&mut self) -> &mut RequestParts {
+        self.parts
+            .as_deref_mut()
+            .expect("only dropping takes the parts")
+    }
+
     pub(crate) fn set_params(&mut self, params: RouteParams) {
-        self.parts.params = params;
+        self.parts_mut().params = params;
     }
 
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
-        self.parts.head.method()
+        self.parts().head.method()
     }
 
     /// The path, percent-encoded as it was sent, without the query.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.parts.head.path()
+        self.parts().head.path()
     }
 
     /// What follows the first `?`.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
-        self.parts.head.query()
+        self.parts().head.query()
     }
 
     /// The first value of this name in the query, decoded as a form is
@@ -84,7 +94,7 @@ impl Request {
     /// are no UTF-8 come out as U+FFFD.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<Cow<'_, str>> {
-        let range = self.parts.params.range(name)?;
+        let range = self.parts().params.range(name)?;
         Some(percent_decode_str(&self.path()[range]).decode_utf8_lossy())
     }
 
@@ -100,59 +110,59 @@ impl Request {
     /// The first field of this name, whatever its case.
     #[must_use]
     pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
-        self.parts.head.header(name)
+        self.parts().head.header(name)
     }
 
     /// All fields as a map, built at each call.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
-        self.parts.head.header_map()
+        self.parts().head.header_map()
     }
 
     /// The head as the protocol has it.
     #[must_use]
     pub fn head(&self) -> &RequestHead {
-        &self.parts.head
+        &self.parts().head
     }
 
     /// The request's id, also in [`REQUEST_ID`](crate::REQUEST_ID).
     #[must_use]
     pub fn id(&self) -> &RequestId {
-        &self.parts.id
+        &self.parts().id
     }
 
     /// The address of the other end of the connection.
     #[must_use]
     pub fn peer_addr(&self) -> SocketAddr {
-        self.parts.peer
+        self.parts().peer
     }
 
     /// The turn in which the head was complete.
     #[must_use]
     pub fn received_at(&self) -> Instant {
-        self.parts.received_at
+        self.parts().received_at
     }
 
     /// What middleware has left for the handler.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
-        &self.parts.extensions
+        &self.parts().extensions
     }
 
     /// Lets middleware leave something for the handler.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
-        &mut self.parts.extensions
+        &mut self.parts_mut().extensions
     }
 
     /// The body, to be read piece by piece.
     pub fn body(&mut self) -> &mut Body {
-        &mut self.parts.body
+        &mut self.parts_mut().body
     }
 
     /// The body without the head.
     #[must_use]
-    pub fn into_body(self) -> Body {
-        self.parts.body
+    pub fn into_body(mut self) -> Body {
+        mem::take(self.body())
     }
 
     /// All of the body in one piece.
@@ -163,7 +173,16 @@ impl Request {
     /// # Cancel safety
     /// The pieces read so far are lost.
     pub async fn into_bytes(self) -> Result<Bytes, BodyError> {
-        self.parts.body.bytes().await
+        self.into_body().bytes().await
+    }
+}
+
+impl Drop for Request {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(parts) = self.parts.take() {
+            self.pool.give_back(parts);
+        }
     }
 }
 

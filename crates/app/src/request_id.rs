@@ -1,11 +1,11 @@
 //! The id that a request has before anything else happens.
 
-use bytes::Bytes;
 use monoloop_proto::http1::{FieldName, FieldWriter, SendError};
 use monoloop_runtime::context_var;
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 
 context_var! {
     /// The id of the request that the running task works for: set for the handler and for
@@ -27,7 +27,7 @@ pub struct RequestId(Repr);
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Repr {
     Made { loop_seed: u64, number: u64 },
-    Taken(Bytes),
+    Taken(Arc<str>),
 }
 
 const X_REQUEST_ID: FieldName = FieldName::from_static("x-request-id: ");
@@ -37,6 +37,12 @@ thread_local! {
 }
 
 impl RequestId {
+    /// Of no request.
+    pub(crate) const NONE: RequestId = RequestId(Repr::Made {
+        loop_seed: 0,
+        number: 0,
+    });
+
     /// A new id, unlike any other.
     #[must_use]
     pub fn make() -> Self {
@@ -51,7 +57,8 @@ impl RequestId {
     pub fn take(value: &[u8]) -> Option<Self> {
         let fits = !value.is_empty() && value.len() <= REQUEST_ID_BYTES_MAX;
         let well_formed = fits && value.iter().all(|byte| is_id_byte(*byte));
-        well_formed.then(|| RequestId(Repr::Taken(Bytes::copy_from_slice(value))))
+        let text = std::str::from_utf8(value).ok().filter(|_| well_formed)?;
+        Some(RequestId(Repr::Taken(text.into())))
     }
 
     /// Writes the id into a response's head.
@@ -62,7 +69,7 @@ impl RequestId {
                 fields.named_hex(X_REQUEST_ID, *loop_seed, *number);
                 Ok(())
             }
-            Repr::Taken(text) => fields.named(X_REQUEST_ID, text),
+            Repr::Taken(text) => fields.named(X_REQUEST_ID, text.as_bytes()),
         }
     }
 }
@@ -78,9 +85,7 @@ impl fmt::Display for RequestId {
                 None => write!(f, "{loop_seed:016x}{number:016x}"),
                 Some(_) => f.pad(&format!("{loop_seed:016x}{number:016x}")),
             },
-            Repr::Taken(text) => {
-                f.pad(std::str::from_utf8(text).expect("an id is ASCII, which take() has checked"))
-            }
+            Repr::Taken(text) => f.pad(text),
         }
     }
 }

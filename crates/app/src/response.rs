@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use serde::Serialize;
 use std::error::Error;
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -165,14 +166,15 @@ impl Response {
     }
 
     /// Has a streamed body made in the context of its handler.
-    pub(crate) fn in_current_context(mut self) -> Self {
-        if let ResponseBody::Stream(stream) = self.body {
-            self.body = ResponseBody::Stream(Box::pin(InContext {
-                stream,
+    #[inline]
+    pub(crate) fn make_in_current_context(&mut self) {
+        if let ResponseBody::Stream(stream) = &mut self.body {
+            let nothing: BodyStream = Box::pin(Nothing);
+            *stream = Box::pin(InContext {
+                stream: mem::replace(stream, nothing),
                 context: VarContext::current(),
-            }));
+            });
         }
-        self
     }
 
     /// Whether the handler asked for the connection to be closed.
@@ -304,6 +306,17 @@ impl Stream for InContext {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let InContext { stream, context } = &mut *self;
         context.run(|| stream.as_mut().poll_next(cx))
+    }
+}
+
+/// In the place of a stream that moves on.
+struct Nothing;
+
+impl Stream for Nothing {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(None)
     }
 }
 

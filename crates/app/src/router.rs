@@ -1,13 +1,17 @@
 //! Which handler answers which request.
 
-use crate::handler::{BoxFuture, Handler, Middleware, Next};
-use crate::{IntoResponse, Request, Response};
+use crate::config::HealthConfig;
+use crate::endpoint::{Endpoint, FirstStep, HandlerEndpoint};
+use crate::handler::{Handler, Middleware, Next};
+use crate::health::Probe;
+use crate::{IntoResponse, Request};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 use rustc_hash::FxHashMap;
 use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 /// Handlers by path and method, and the middleware around them. Made once on each loop, so
 /// handlers may share `Rc`s.
@@ -35,14 +39,14 @@ use std::rc::Rc;
 pub struct Router {
     paths: matchit::Router<usize>,
     routes: Vec<Route>,
-    fallback: Option<Rc<dyn Handler>>,
+    fallback: Option<Rc<dyn Endpoint>>,
     middleware: Vec<Box<dyn Middleware>>,
     error: Option<RouteError>,
 }
 
 struct Route {
     path: String,
-    methods: Vec<(Method, Rc<dyn Handler>)>,
+    methods: Vec<(Method, Rc<dyn Endpoint>)>,
     param_names: Rc<[String]>,
 }
 
@@ -71,7 +75,7 @@ impl Router {
     /// Adds a handler for one method at a path.
     #[must_use]
     pub fn route(mut self, method: Method, path: &str, handler: impl Handler) -> Self {
-        if let Err(reason) = self.try_route(method, path, Rc::new(handler)) {
+        if let Err(reason) = self.try_route(method, path, endpoint(handler)) {
             // The first mistake is told; the others may follow from it.
             self.error.get_or_insert(RouteError {
                 path: path.into(),
@@ -114,7 +118,7 @@ impl Router {
     /// Answers what no route matches, instead of a 404.
     #[must_use]
     pub fn fallback(mut self, handler: impl Handler) -> Self {
-        self.fallback = Some(Rc::new(handler));
+        self.fallback = Some(endpoint(handler));
         self
     }
 
@@ -138,7 +142,7 @@ impl Router {
         &mut self,
         method: Method,
         path: &str,
-        handler: Rc<dyn Handler>,
+        handler: Rc<dyn Endpoint>,
     ) -> Result<(), String> {
         if !path.starts_with('/') {
             return Err("a path begins with /".into());
@@ -163,6 +167,10 @@ impl Router {
     }
 }
 
+fn endpoint(handler: impl Handler) -> Rc<dyn Endpoint> {
+    Rc::new(HandlerEndpoint::new(handler))
+}
+
 /// The names of the parameters, in the order of the path. Two braces are one written out.
 fn param_names(path: &str) -> Rc<[String]> {
     let plain = path.replace("{{", "").replace("}}", "");
@@ -182,6 +190,14 @@ pub(crate) struct RouteParams {
 }
 
 impl RouteParams {
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        if self.names.is_some() {
+            self.names = None;
+            self.ranges.clear();
+        }
+    }
+
     pub(crate) fn range(&self, name: &str) -> Option<Range<usize>> {
         let position = self
             .names
@@ -197,28 +213,44 @@ impl RouteParams {
 pub(crate) struct App {
     /// The paths without parameters, which most requests are for. The keys are the program's
     /// own, so a fast hash is as good as one that peers cannot foresee.
-    plain_paths: FxHashMap<Box<[u8]>, usize>,
+    plain_paths: FxHashMap<Box<[u8]>, PlainPath>,
     paths: matchit::Router<usize>,
     routes: Vec<Route>,
-    fallback: Option<Rc<dyn Handler>>,
+    fallback: Option<Rc<dyn Endpoint>>,
     middleware: Rc<[Box<dyn Middleware>]>,
 }
 
+enum PlainPath {
+    Route(usize),
+    Probe(Probe),
+}
+
 enum Found<'a> {
-    Handler(&'a Rc<dyn Handler>),
+    Probe(Probe),
+    Handler(&'a Rc<dyn Endpoint>),
     MethodNotAllowed { allow: String },
     Options { allow: String },
     Nothing,
 }
 
 impl App {
-    pub(crate) fn new(router: Router) -> Self {
+    pub(crate) fn new(router: Router, health: &HealthConfig) -> Self {
         let numbered = router.routes.iter().enumerate();
         let plain = numbered.filter(|(_, route)| !route.path.contains(['{', '}']));
+        let mut plain_paths: FxHashMap<Box<[u8]>, PlainPath> = plain
+            .map(|(number, route)| (route.path.as_bytes().into(), PlainPath::Route(number)))
+            .collect();
+        if health.enabled {
+            // These come before the program's own, and the last of them before the other.
+            for (path, probe) in [
+                (&health.ready_path, Probe::Ready),
+                (&health.live_path, Probe::Live),
+            ] {
+                plain_paths.insert(path.as_bytes().into(), PlainPath::Probe(probe));
+            }
+        }
         App {
-            plain_paths: plain
-                .map(|(number, route)| (route.path.as_bytes().into(), number))
-                .collect(),
+            plain_paths,
             paths: router.paths,
             routes: router.routes,
             fallback: router.fallback,
@@ -227,33 +259,62 @@ impl App {
     }
 
     /// Starts to answer a request. Runs user code.
-    pub(crate) fn call(&self, mut request: Request) -> BoxFuture<Response> {
-        let ours: Rc<dyn Handler>;
-        let handler = match self.find(&mut request) {
-            Found::Handler(handler) => handler,
+    #[inline]
+    pub(crate) fn start(
+        &self,
+        mut request: Request,
+        is_leaving: bool,
+        cx: &mut Context<'_>,
+    ) -> FirstStep {
+        match self.find(&mut request) {
+            Found::Handler(handler) if self.middleware.is_empty() => handler.start(request, cx),
+            Found::Handler(handler) => self.start_chain(handler.clone(), request, cx),
+            Found::Probe(probe) => FirstStep::Answered(probe.answer(request.method(), is_leaving)),
             Found::MethodNotAllowed { allow } => {
-                ours = Rc::new(answer(StatusCode::METHOD_NOT_ALLOWED, Some(allow)));
-                &ours
+                self.start_ours(StatusCode::METHOD_NOT_ALLOWED, Some(allow), request, cx)
             }
             Found::Options { allow } => {
-                ours = Rc::new(answer(StatusCode::NO_CONTENT, Some(allow)));
-                &ours
+                self.start_ours(StatusCode::NO_CONTENT, Some(allow), request, cx)
             }
-            Found::Nothing => {
-                ours = Rc::new(answer(StatusCode::NOT_FOUND, None));
-                &ours
-            }
-        };
-        if self.middleware.is_empty() {
-            return handler.call(request);
+            Found::Nothing => self.start_ours(StatusCode::NOT_FOUND, None, request, cx),
         }
-        Next::new(self.middleware.clone(), handler.clone()).call(request)
+    }
+
+    /// An answer of our own, which middleware gets to see as well.
+    #[cold]
+    fn start_ours(
+        &self,
+        status: StatusCode,
+        allow: Option<String>,
+        request: Request,
+        cx: &mut Context<'_>,
+    ) -> FirstStep {
+        let ours = HandlerEndpoint::new(answer(status, allow));
+        if self.middleware.is_empty() {
+            return ours.start(request, cx);
+        }
+        self.start_chain(Rc::new(ours), request, cx)
+    }
+
+    fn start_chain(
+        &self,
+        handler: Rc<dyn Endpoint>,
+        request: Request,
+        cx: &mut Context<'_>,
+    ) -> FirstStep {
+        let mut future = Next::new(self.middleware.clone(), handler).call(request);
+        match future.as_mut().poll(cx) {
+            Poll::Ready(response) => FirstStep::Answered(response),
+            Poll::Pending => FirstStep::Waiting(future),
+        }
     }
 
     fn find(&self, request: &mut Request) -> Found<'_> {
         let path = request.head().path_bytes();
-        if let Some(number) = self.plain_paths.get(path) {
-            return self.routes[*number].find(request.method());
+        match self.plain_paths.get(path) {
+            Some(PlainPath::Route(number)) => return self.routes[*number].find(request.method()),
+            Some(PlainPath::Probe(probe)) => return Found::Probe(*probe),
+            None => {}
         }
         // `OPTIONS *` is about the server as a whole (RFC 9110 §9.3.7).
         if path == b"*" {
@@ -286,10 +347,16 @@ impl App {
 }
 
 impl Route {
+    #[inline]
     fn find(&self, method: &Method) -> Found<'_> {
-        if let Some(handler) = self.handler(method) {
-            return Found::Handler(handler);
+        match self.handler(method) {
+            Some(handler) => Found::Handler(handler),
+            None => self.without_method(method),
         }
+    }
+
+    #[cold]
+    fn without_method(&self, method: &Method) -> Found<'_> {
         let allow = self.allow();
         match *method {
             Method::OPTIONS => Found::Options { allow },
@@ -297,7 +364,7 @@ impl Route {
         }
     }
 
-    fn handler(&self, method: &Method) -> Option<&Rc<dyn Handler>> {
+    fn handler(&self, method: &Method) -> Option<&Rc<dyn Endpoint>> {
         let of = |wanted: &Method| {
             let found = self.methods.iter().find(|(known, _)| known == wanted);
             found.map(|(_, handler)| handler)

@@ -227,11 +227,10 @@ impl Server {
 
         let settings = self.settings.clone();
         let shared = LoopState::new(
-            App::new(router),
+            App::new(router, &settings.health),
             settings.timeouts,
             settings.limits,
             settings.response_buffer_bytes_max,
-            settings.health,
         );
         let accepting = accept_until_draining(listener, shared.clone(), settings.connections_max);
         let accepting = spawn_named("accept", accepting);

@@ -133,17 +133,20 @@ fn parse_into<'b>(
     let parts = target::parse(&method, target.as_bytes())?;
 
     let mut facts = Facts::default();
+    let mut has_bare_line_feed = false;
+    let known_host = part(&parsed.bytes, parsed.authority);
     parsed.fields.clear();
     for field in request.headers.iter() {
         let name = span_of(field.name.as_bytes(), head);
-        if head.get(name.range().start.wrapping_sub(2)) != Some(&b'\r') {
-            return Err(RecvError::BareLineFeed.into());
-        }
-        facts.note(field.name, field.value)?;
+        has_bare_line_feed |= head.get(name.range().start.wrapping_sub(2)) != Some(&b'\r');
+        facts.note(field.name, field.value, known_host)?;
         parsed.fields.push(FieldSpans {
             name,
             value: span_of(field.value, head),
         });
+    }
+    if has_bare_line_feed {
+        return Err(RecvError::BareLineFeed.into());
     }
     if version == Version::Http11 && facts.host.is_none() {
         return Err(RecvError::HostMissing.into());
@@ -228,4 +231,10 @@ fn span_of(part: &[u8], head: &[u8]) -> Span {
         "a part of the head lies within it"
     );
     Span::new(start, start + part.len())
+}
+
+/// A part of the head that was in these bytes; empty when there was none.
+#[inline]
+fn part(bytes: &[u8], span: Option<Span>) -> &[u8] {
+    span.map_or(&[], |span| &bytes[span.range()])
 }

@@ -23,4 +23,4 @@ pub use shield::{Shield, shield};
 pub use spawn::{spawn, spawn_named};
 pub use task_group::{GroupTask, TaskGroup, task_group};
 pub use task_handle::{AllTasks, RunState, TaskHandle, all_tasks, cancelled, current_task};
-pub use yield_now::{YieldNow, consume_budget, yield_now};
+pub use yield_now::{YieldNow, consume_budget, poll_consume_budget, yield_now};

@@ -39,5 +39,13 @@ impl Future for YieldNow {
 /// # Cancel safety
 /// Nothing is lost.
 pub async fn consume_budget() {
-    poll_fn(|cx| with_current(|core| core.poll_budget(cx))).await;
+    poll_fn(|cx| poll_consume_budget(cx)).await;
+}
+
+/// Polls for what [`consume_budget`] waits for.
+///
+/// # Panics
+/// When the thread has no loop.
+pub fn poll_consume_budget(cx: &Context<'_>) -> Poll<()> {
+    with_current(|core| core.poll_budget(cx))
 }
