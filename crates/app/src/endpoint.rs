@@ -30,8 +30,11 @@ pub(crate) trait Endpoint {
 /// allocation serves all requests.
 pub(crate) struct HandlerEndpoint<H: Handler> {
     handler: H,
-    spare: Cell<Option<Pin<Box<Slot<H::Future>>>>>,
+    spare: Cell<Option<Memory<H::Future>>>,
 }
+
+/// Where a future is, or one can be put.
+type Memory<F> = Pin<Box<Slot<F>>>;
 
 impl<H: Handler> HandlerEndpoint<H> {
     pub(crate) fn new(handler: H) -> Self {

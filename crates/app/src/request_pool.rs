@@ -19,6 +19,10 @@ const HEAD_KEPT_BYTES_MAX: usize = 8 * 1024;
 /// What requests of one loop are received into. Empty ones are kept, so it holds nothing of what
 /// peers sent but bytes that are to be written over.
 #[derive(Default)]
+#[allow(
+    clippy::vec_box,
+    reason = "a request is handed on by its box, which is what is kept"
+)]
 pub(crate) struct RequestPool {
     free: RefCell<Vec<Box<RequestParts>>>,
 }
