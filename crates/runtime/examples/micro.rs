@@ -6,7 +6,7 @@
 //! Each measurement is written as one for any runtime would be (wakers that are cloned, wakes
 //! through them), so that its figure stands beside that of another.
 
-use monoloop_runtime::{JoinHandle, Runtime, spawn, time};
+use monoloop_runtime::{Runtime, spawn, time};
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
 use std::hint::black_box;
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 const BENCHES: &str =
     "spawn spawn-batch yield-1 yield-100 yield-10k ping-pong timer-cancel timer-1m memory";
+
+/// Why a task here has an output.
+const NEITHER: &str = "no task here panics or is cancelled";
 
 /// What was measured, by name.
 type Figures = Vec<(&'static str, f64)>;
@@ -36,7 +39,7 @@ fn main() -> ExitCode {
         }
     };
     // Inside a task, as a server's work is.
-    let figures = runtime.block_on(async { joined(spawn(measure(bench))).await });
+    let figures = runtime.block_on(async { spawn(measure(bench)).await.expect(NEITHER) });
     print(&figures);
     ExitCode::SUCCESS
 }
@@ -69,7 +72,7 @@ async fn spawns() -> Figures {
     const COUNT: usize = 200_000;
     let ns = best(COUNT, || async {
         for _ in 0..COUNT {
-            joined(spawn(async {})).await;
+            spawn(async {}).await.expect(NEITHER);
         }
     });
     vec![("ns", ns.await)]
@@ -84,7 +87,7 @@ async fn spawns_in_batches() -> Figures {
         for _ in 0..COUNT / BATCH {
             handles.extend((0..BATCH).map(|_| spawn(async {})));
             for handle in handles.drain(..) {
-                joined(handle).await;
+                handle.await.expect(NEITHER);
             }
         }
     });
@@ -105,7 +108,7 @@ async fn yields(tasks: usize) -> Figures {
             })
             .collect();
         for handle in handles {
-            joined(handle).await;
+            handle.await.expect(NEITHER);
         }
     });
     vec![("ns", ns.await)]
@@ -127,7 +130,7 @@ async fn ping_pong() -> Figures {
             put(&there);
             take(&back).await;
         }
-        joined(echo).await;
+        echo.await.expect(NEITHER);
     });
     vec![("ns", ns.await)]
 }
@@ -170,7 +173,7 @@ async fn timer_million() -> Figures {
         .map(|i| spawn(time::sleep(Duration::from_millis(20 + (i % 100) as u64))))
         .collect();
     for handle in handles {
-        joined(handle).await;
+        handle.await.expect(NEITHER);
     }
     let fire = per(cpu_time() - before, FIRING);
 
@@ -220,10 +223,6 @@ async fn best<F: Future<Output = ()>>(count: usize, mut work: impl FnMut() -> F)
         best = best.min(per(start.elapsed(), count));
     }
     best
-}
-
-async fn joined<T: 'static>(handle: JoinHandle<T>) -> T {
-    handle.await.expect("no task here panics or is cancelled")
 }
 
 /// Wakes the task and gives way once: what is measured is the waker, not this crate's own
@@ -297,7 +296,9 @@ fn cpu_time() -> Duration {
 /// Where a process cannot be asked what it has used, the time of day stands in for it.
 #[cfg(not(unix))]
 fn cpu_time() -> Duration {
-    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+    std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default()
 }
 
 /// The memory of this process that is in use; zero where nobody tells.

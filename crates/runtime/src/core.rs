@@ -15,7 +15,8 @@ use crate::inbox::{Inbox, RemoteCall, WakeLocal};
 use crate::ready::ReadyQueue;
 use crate::stats::LoopStats;
 use crate::task::{
-    Caller, NewTask, Removed, TaskId, TaskTable, Waiter, WakerIdentity, Work, WorkCell,
+    BoxedWork, Caller, JoinError, Joined, NewTask, Removed, TaskId, TaskTable, Waiter,
+    WakerIdentity, Work, WorkCell,
 };
 use crate::timer::Wheel;
 use std::borrow::Cow;
@@ -78,6 +79,7 @@ impl Core {
     }
 
     /// Makes a task of a future and queues it.
+    #[inline]
     pub(crate) fn spawn(
         &self,
         work: Option<Pin<Box<dyn Work>>>,
@@ -166,6 +168,21 @@ impl Core {
     pub(crate) fn cancel(&self, id: TaskId, reason: &'static str) {
         if self.tasks.borrow_mut().cancel(id, reason) {
             self.ready.borrow_mut().push(id);
+        }
+    }
+
+    /// What became of a task; whoever polls waits for it when it has not ended.
+    pub(crate) fn poll_join(
+        &self,
+        id: TaskId,
+        cx: &TaskContext<'_>,
+    ) -> Poll<Result<BoxedWork, JoinError>> {
+        let joiner = self.caller(cx).waiter();
+        let joined = self.tasks.borrow_mut().poll_join(id, joiner);
+        match joined {
+            Joined::Pending(_before) => Poll::Pending,
+            Joined::Output(work) => Poll::Ready(Ok(work)),
+            Joined::Failed(failure) => Poll::Ready(Err(failure)),
         }
     }
 

@@ -2,13 +2,13 @@
 
 use crate::core::Core;
 use crate::scope::TaskHandle;
-use crate::task::{JoinError, Joined, TaskId};
+use crate::task::{JoinError, TaskId};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// Waits for a task: a future of its output.
 ///
@@ -71,13 +71,9 @@ impl<T: 'static> Future for JoinHandle<T> {
             !self.answered,
             "a JoinHandle was polled after it had answered"
         );
-        let core = &self.task.core;
-        let joiner = core.caller(cx).waiter();
-        let joined = core.tasks.borrow_mut().poll_join(self.task.id, joiner);
-        let result = match joined {
-            Joined::Pending(_before) => return Poll::Pending,
-            Joined::Failed(failure) => Err(failure),
-            Joined::Output(mut work) => {
+        let result = match ready!(self.task.core.poll_join(self.task.id, cx)) {
+            Err(failure) => Err(failure),
+            Ok(mut work) => {
                 let mut output: Option<T> = None;
                 work.as_mut().take_output(&mut output);
                 Ok(output.expect("the output is taken once"))
