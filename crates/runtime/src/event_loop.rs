@@ -233,8 +233,9 @@ impl Core {
         if let Some(joiner) = finished.joiner {
             self.wake(joiner);
         }
-        if let Some(removed) = finished.removed {
-            self.discard(removed);
+        if finished.detached {
+            let removed = self.tasks.borrow_mut().remove(id);
+            self.discard(removed.expect("it has just ended"));
         }
         if !context.is_empty() {
             drop_quietly(context);

@@ -237,8 +237,8 @@ impl TaskTable {
         slot.state.end_step()
     }
 
-    /// Ends the task. Returns who waits for it, and what has to be dropped by the caller
-    /// because nobody will ever ask for it.
+    /// Ends the task. Returns who waits for it. One that nobody will ever ask for has to be taken
+    /// out by the caller.
     #[inline]
     pub(crate) fn finish(
         &mut self,
@@ -253,12 +253,10 @@ impl TaskTable {
         if let Some(failure) = failure {
             slot.rare.get_or_insert_default().failure = Some(failure);
         }
-        let joiner = slot.joiner.take();
-        let removed = match slot.detached {
-            true => self.remove(id),
-            false => None,
-        };
-        Finished { joiner, removed }
+        Finished {
+            joiner: slot.joiner.take(),
+            detached: slot.detached,
+        }
     }
 
     /// What became of the task; remembers who asks when it is not finished.
@@ -376,7 +374,8 @@ impl TaskTable {
 /// The end of a task, as [`TaskTable::finish`] reports it.
 pub(crate) struct Finished {
     pub(crate) joiner: Option<Waiter>,
-    pub(crate) removed: Option<Removed>,
+    /// Whether its join handle is gone.
+    pub(crate) detached: bool,
 }
 
 /// A task that left the table. Dropping it may run user code: never while the table is
@@ -463,7 +462,7 @@ mod tests {
         let mut table = TaskTable::default();
         let id = insert(&mut table, None);
         let finished = finish(&mut table, id, None);
-        assert!(finished.joiner.is_none() && finished.removed.is_none());
+        assert!(finished.joiner.is_none() && !finished.detached);
         let Joined::Output(mut work) = table.poll_join(id, Waiter::NOBODY) else {
             panic!("it has an output");
         };
@@ -491,9 +490,10 @@ mod tests {
         let mut table = TaskTable::default();
         let early = insert(&mut table, None);
         assert!(table.detach(early).1.is_none());
-        assert!(finish(&mut table, early, None).removed.is_some());
+        assert!(finish(&mut table, early, None).detached);
+        assert!(table.remove(early).is_some());
         let late = insert(&mut table, None);
-        assert!(finish(&mut table, late, None).removed.is_none());
+        assert!(!finish(&mut table, late, None).detached);
         assert!(table.detach(late).1.is_some());
         assert_eq!(table.len(), 0);
     }
@@ -503,7 +503,8 @@ mod tests {
         let mut table = TaskTable::default();
         let id = insert(&mut table, Some("worker"));
         table.detach(id);
-        let removed = finish(&mut table, id, Some(panicked())).removed.unwrap();
+        assert!(finish(&mut table, id, Some(panicked())).detached);
+        let removed = table.remove(id).unwrap();
         let (label, message) = removed.unjoined_panic().unwrap();
         assert_eq!(message, "on purpose");
         assert_eq!(label.name.as_deref(), Some("worker"));
