@@ -78,7 +78,10 @@ mod tests {
     #[test]
     fn who_waits_or_fails_is_lent_no_buffer() {
         let pool = BufferPool::new(8, 1);
-        assert!(pool.lend(|_| Poll::<Result<usize, ()>>::Pending).is_pending());
+        assert!(
+            pool.lend(|_| Poll::<Result<usize, ()>>::Pending)
+                .is_pending()
+        );
         assert!(pool.lend(|_| Poll::Ready(Err(()))) == Poll::Ready(Err(())));
         assert_eq!(pool.free.borrow().len(), 1);
     }
