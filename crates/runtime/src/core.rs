@@ -186,6 +186,14 @@ impl Core {
         }
     }
 
+    /// Nobody will ask what became of a task.
+    pub(crate) fn detach(&self, id: TaskId) {
+        let (_joiner, removed) = self.tasks.borrow_mut().detach(id);
+        if let Some(removed) = removed {
+            self.discard(removed);
+        }
+    }
+
     /// Drops a task that left the table, and reports a panic that nobody has seen.
     pub(crate) fn discard(&self, removed: Removed) {
         if let Some((label, message)) = removed.unjoined_panic() {
@@ -238,8 +246,8 @@ impl Core {
 
     #[inline]
     pub(crate) fn leave_step(&self) {
+        // Without a running task its waker is not looked at.
         self.running.set(None);
-        self.running_waker.set(WakerIdentity::NONE);
     }
 
     /// Uses up one of the step's I/O operations. `Pending` when there are none left: the

@@ -66,6 +66,7 @@ impl<T> JoinHandle<T> {
 impl<T: 'static> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(
             !self.answered,
@@ -85,14 +86,10 @@ impl<T: 'static> Future for JoinHandle<T> {
 }
 
 impl<T> Drop for JoinHandle<T> {
+    #[inline]
     fn drop(&mut self) {
-        if self.answered {
-            return;
-        }
-        let core = &self.task.core;
-        let (_joiner, removed) = core.tasks.borrow_mut().detach(self.task.id);
-        if let Some(removed) = removed {
-            core.discard(removed);
+        if !self.answered {
+            self.task.core.detach(self.task.id);
         }
     }
 }
