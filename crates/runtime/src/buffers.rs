@@ -4,6 +4,7 @@
 //! same step: the next one gets it while it is still in the cache.
 
 use std::cell::RefCell;
+use std::io;
 use std::task::{Poll, ready};
 
 pub(crate) struct BufferPool {
@@ -24,10 +25,10 @@ impl BufferPool {
     /// Has the buffer that would be lent next filled, and lends it when `fill` says how many
     /// bytes there are: one who has to wait has moved nothing.
     #[inline]
-    pub(crate) fn lend<E>(
+    pub(crate) fn lend(
         &self,
-        fill: impl FnOnce(&mut [u8]) -> Poll<Result<usize, E>>,
-    ) -> Poll<Result<(Box<[u8]>, usize), E>> {
+        fill: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<(Box<[u8]>, usize)>> {
         let mut free = self.free.borrow_mut();
         if free.is_empty() {
             free.push(vec![0; self.buffer_bytes].into_boxed_slice());
@@ -61,7 +62,7 @@ mod tests {
         let take = |byte: Option<u8>| {
             let lent = pool.lend(|buffer| {
                 buffer[0] = byte.unwrap_or(buffer[0]);
-                Poll::Ready(Ok::<_, ()>(1))
+                Poll::Ready(Ok(1))
             });
             match lent {
                 Poll::Ready(Ok((buffer, 1))) => buffer,
@@ -78,11 +79,12 @@ mod tests {
     #[test]
     fn who_waits_or_fails_is_lent_no_buffer() {
         let pool = BufferPool::new(8, 1);
-        assert!(
-            pool.lend(|_| Poll::<Result<usize, ()>>::Pending)
-                .is_pending()
-        );
-        assert!(pool.lend(|_| Poll::Ready(Err(()))) == Poll::Ready(Err(())));
+        assert!(pool.lend(|_| Poll::Pending).is_pending());
+        let failed = pool.lend(|_| Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())));
+        assert!(matches!(failed, Poll::Ready(Err(_))));
         assert_eq!(pool.free.borrow().len(), 1);
+        let keeps_none = BufferPool::new(8, 0);
+        assert!(keeps_none.lend(|_| Poll::Pending).is_pending());
+        assert!(keeps_none.free.borrow().is_empty());
     }
 }
