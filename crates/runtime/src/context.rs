@@ -5,7 +5,7 @@
 //! is its own. The semantics are those of Python's `contextvars` (PEP 567).
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -16,7 +16,17 @@ use std::task::{Context as TaskContext, Poll};
 use pin_project_lite::pin_project;
 
 thread_local! {
-    static CURRENT: RefCell<Context> = const { RefCell::new(Context { head: None }) };
+    static CURRENT: Cell<Context> = const { Cell::new(Context { head: None }) };
+}
+
+/// Looks at the context in its place. `look` runs no code of the user's, which would find the
+/// place empty.
+#[inline]
+fn peek<R>(place: &Cell<Context>, look: impl FnOnce(&Context) -> R) -> R {
+    let context = place.take();
+    let seen = look(&context);
+    place.set(context);
+    seen
 }
 
 /// The values of all context variables at one point of the program.
@@ -52,7 +62,7 @@ impl Context {
     /// The running task's context.
     #[must_use]
     pub fn current() -> Context {
-        CURRENT.with(|current| current.borrow().clone())
+        CURRENT.with(|current| peek(current, Context::clone))
     }
 
     /// Runs `f` in this context. What it sets is undone afterwards.
@@ -123,6 +133,12 @@ impl Context {
             }))
         });
         Context { head }
+    }
+
+    /// Whether no variable is set.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_none()
     }
 
     /// Leaves an empty context behind.
@@ -391,7 +407,8 @@ impl<T: 'static> ContextVar<T> {
     /// set (a declared default is not a set value). `f` may set variables itself.
     pub fn with<R>(&'static self, f: impl FnOnce(Option<&T>) -> R) -> R {
         // While the thread ends its locals may be gone: then nothing is set.
-        let value = CURRENT.try_with(|current| current.borrow().get(self.key()).cloned());
+        let look = |current: &Context| current.get(self.key()).cloned();
+        let value = CURRENT.try_with(|current| peek(current, look));
         let value = value.ok().flatten();
         f(value.as_deref().and_then(<dyn Any>::downcast_ref))
     }

@@ -15,7 +15,8 @@ use crate::inbox::{Inbox, RemoteCall, WakeLocal};
 use crate::ready::ReadyQueue;
 use crate::stats::LoopStats;
 use crate::task::{
-    Caller, NewTask, Removed, TaskId, TaskTable, Waiter, WakerIdentity, Work, WorkCell,
+    BoxedWork, Caller, JoinError, Joined, NewTask, Removed, TaskId, TaskTable, Waiter,
+    WakerIdentity, Work, WorkCell,
 };
 use crate::timer::Wheel;
 use std::borrow::Cow;
@@ -78,6 +79,7 @@ impl Core {
     }
 
     /// Makes a task of a future and queues it.
+    #[inline]
     pub(crate) fn spawn(
         &self,
         work: Option<Pin<Box<dyn Work>>>,
@@ -169,6 +171,29 @@ impl Core {
         }
     }
 
+    /// What became of a task; whoever polls waits for it when it has not ended.
+    pub(crate) fn poll_join(
+        &self,
+        id: TaskId,
+        cx: &TaskContext<'_>,
+    ) -> Poll<Result<BoxedWork, JoinError>> {
+        let joiner = self.caller(cx).waiter();
+        let joined = self.tasks.borrow_mut().poll_join(id, joiner);
+        match joined {
+            Joined::Pending(_before) => Poll::Pending,
+            Joined::Output(work) => Poll::Ready(Ok(work)),
+            Joined::Failed(failure) => Poll::Ready(Err(failure)),
+        }
+    }
+
+    /// Nobody will ask what became of a task.
+    pub(crate) fn detach(&self, id: TaskId) {
+        let (_joiner, removed) = self.tasks.borrow_mut().detach(id);
+        if let Some(removed) = removed {
+            self.discard(removed);
+        }
+    }
+
     /// Drops a task that left the table, and reports a panic that nobody has seen.
     pub(crate) fn discard(&self, removed: Removed) {
         if let Some((label, message)) = removed.unjoined_panic() {
@@ -221,8 +246,8 @@ impl Core {
 
     #[inline]
     pub(crate) fn leave_step(&self) {
+        // Without a running task its waker is not looked at.
         self.running.set(None);
-        self.running_waker.set(WakerIdentity::NONE);
     }
 
     /// Uses up one of the step's I/O operations. `Pending` when there are none left: the

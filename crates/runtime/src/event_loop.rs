@@ -4,11 +4,12 @@
 //! merely queue.
 
 use crate::clock::ClockMode;
+use crate::context::Context as CarriedContext;
 use crate::core::Core;
 use crate::driver::Wait;
 use crate::inbox::{Letter, TaskWaker};
 use crate::stats::TurnStats;
-use crate::task::{JoinError, Panic, Step, Stepping, TaskId, Waiter, WakerIdentity};
+use crate::task::{BoxedWork, JoinError, Panic, Step, Stepping, TaskId, Waiter, WakerIdentity};
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,14 +77,13 @@ impl EventLoop {
 
         // Three sources of readiness, one queue. A task that is gone, or queued already,
         // falls out here. Nothing runs yet.
-        for waiter in self.woken.drain(..) {
-            self.core.wake(waiter);
-        }
-        for letter in self.letters.drain(..) {
-            match letter {
-                Letter::Wake(id) => self.core.wake_task(id),
-                Letter::Call(call) => self.core.spawn_call(call),
+        if !self.woken.is_empty() {
+            for waiter in self.woken.drain(..) {
+                self.core.wake(waiter);
             }
+        }
+        if !self.letters.is_empty() {
+            self.open_letters();
         }
 
         if let Some(random) = &mut self.shuffle {
@@ -104,6 +104,17 @@ impl EventLoop {
         Ok(turn)
     }
 
+    /// What other threads have asked for. Out of line, since few turns have any.
+    #[inline(never)]
+    fn open_letters(&mut self) {
+        for letter in self.letters.drain(..) {
+            match letter {
+                Letter::Wake(id) => self.core.wake_task(id),
+                Letter::Call(call) => self.core.spawn_call(call),
+            }
+        }
+    }
+
     /// Waits for I/O, at most until the next timer has to be judged.
     fn wait_for_events(&mut self) -> io::Result<usize> {
         // Asked before the wait: a job reports its result before it counts as finished, so that
@@ -119,53 +130,65 @@ impl EventLoop {
     }
 
     /// One poll of one task, or the end of a cancelled one. All user code runs here.
+    #[inline]
     fn step(&mut self, id: TaskId, main: &mut Main<'_>) {
-        let Some(mut stepping) = self.core.tasks.borrow_mut().start_step(id) else {
+        let stepping = self.core.tasks.borrow_mut().start_step(id);
+        let Some(Stepping {
+            step,
+            mut work,
+            context,
+            waker: mut own_waker,
+        }) = stepping
+        else {
             return;
         };
-        let scratch = &mut self.waker;
-        let waker = match &stepping.waker {
+        let waker = match &own_waker {
             Some(own) => own,
-            None => scratch.waker_for(id),
+            None => self.waker.waker_for(id),
         };
-        let before = stepping.context.take().swap_in();
+        let before = context.swap_in();
         self.core.enter_step(id, WakerIdentity::of(waker));
 
-        let ended = catch_unwind(AssertUnwindSafe(|| match stepping.step {
+        let ended = catch_unwind(AssertUnwindSafe(|| match step {
             Step::Poll => {
                 let cx = &mut Context::from_waker(waker);
-                let polled = match &mut stepping.work {
+                match &mut work {
                     Some(work) => work.as_mut().step(cx),
                     None if id == main.id => main.future.as_mut().poll(cx),
                     None => unreachable!("a task that is queued has its future"),
-                };
-                polled.map(|()| None)
+                }
             }
             Step::Drop => {
-                drop(stepping.work.take());
-                let cancelled = self.core.tasks.borrow().cancelled(id);
-                Poll::Ready(Some(JoinError::Cancelled(cancelled)))
+                drop(work.take());
+                Poll::Ready(())
             }
         }));
 
         self.core.leave_step();
-        stepping.context = before.swap_in();
-        if stepping.waker.is_none() {
-            stepping.waker = self.waker.take_if_cloned(&self.core);
+        let context = before.swap_in();
+        if own_waker.is_none() {
+            own_waker = self.waker.take_if_cloned(&self.core);
         }
         match ended {
             Ok(Poll::Pending) => {
-                if self.core.tasks.borrow_mut().end_step(id, stepping) {
+                let mut tasks = self.core.tasks.borrow_mut();
+                if tasks.end_step(id, work, context, own_waker) {
+                    drop(tasks);
                     self.core.ready.borrow_mut().push(id);
                 }
             }
-            Ok(Poll::Ready(failure)) => self.core.finish(id, stepping, failure),
+            Ok(Poll::Ready(())) => {
+                let failure = match step {
+                    Step::Poll => None,
+                    Step::Drop => Some(self.core.cancelled(id)),
+                };
+                self.core.finish(id, work, context, failure);
+            }
             Err(payload) => {
                 // What is left of the future is dropped with care: it panicked once already.
-                let work = stepping.work.take();
                 drop_quietly(work);
                 let failure = JoinError::Panicked(Panic::new(payload));
-                self.core.finish(id, stepping, Some(failure));
+                self.core.finish(id, None, context, Some(failure));
             }
         }
     }
@@ -185,30 +208,38 @@ impl Core {
         let before = stepping.context.take().swap_in();
         let work = stepping.work.take();
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(work)));
-        stepping.context = before.swap_in();
+        let context = before.swap_in();
         self.leave_nested_step(&outer);
         let failure = match dropped {
-            Ok(()) => JoinError::Cancelled(self.tasks.borrow().cancelled(id)),
+            Ok(()) => self.cancelled(id),
             Err(payload) => JoinError::Panicked(Panic::new(payload)),
         };
-        self.finish(id, stepping, Some(failure));
+        self.finish(id, None, context, Some(failure));
     }
 
-    fn finish(&self, id: TaskId, stepping: Stepping, failure: Option<JoinError>) {
-        let Stepping {
-            work,
-            context,
-            waker,
-            ..
-        } = stepping;
+    #[cold]
+    fn cancelled(&self, id: TaskId) -> JoinError {
+        JoinError::Cancelled(self.tasks.borrow().cancelled(id))
+    }
+
+    fn finish(
+        &self,
+        id: TaskId,
+        work: Option<BoxedWork>,
+        context: CarriedContext,
+        failure: Option<JoinError>,
+    ) {
         let finished = self.tasks.borrow_mut().finish(id, work, failure);
         if let Some(joiner) = finished.joiner {
             self.wake(joiner);
         }
-        if let Some(removed) = finished.removed {
-            self.discard(removed);
+        if finished.detached {
+            let removed = self.tasks.borrow_mut().remove(id);
+            self.discard(removed.expect("it has just ended"));
         }
-        drop_quietly((context, waker));
+        if !context.is_empty() {
+            drop_quietly(context);
+        }
     }
 }
 

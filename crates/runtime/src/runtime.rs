@@ -241,6 +241,7 @@ impl Runtime {
 ///
 /// # Panics
 /// When the thread has none: a mistake in the program, and the message says what to do.
+#[inline]
 #[track_caller]
 pub(crate) fn current() -> Rc<Core> {
     match try_current() {
@@ -271,6 +272,7 @@ pub(crate) fn with_current<R>(look: impl FnOnce(&Core) -> R) -> R {
     })
 }
 
+#[inline]
 pub(crate) fn try_current() -> Option<Rc<Core>> {
     CURRENT
         .try_with(|current| current.borrow().clone())

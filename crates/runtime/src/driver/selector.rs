@@ -13,7 +13,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll as Selecting, Registry, Token};
 use slotmap::{DefaultKey, Key, KeyData, SlotMap};
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
@@ -42,13 +42,15 @@ pub(crate) struct Selector {
     sockets: SlotMap<DefaultKey, Socket>,
 }
 
+/// What each receive touches lies together, beside the generation that the slot map puts behind.
+#[repr(C)]
 struct Socket {
+    writer: Waiter,
+    reader: Waiter,
     io: Io,
     ready: Readiness,
     /// Whether the kernel reports room for sending.
     reports_room: bool,
-    reader: Waiter,
-    writer: Waiter,
 }
 
 // mio adds a check of its own to debug builds.
@@ -255,8 +257,8 @@ impl Driver for Selector {
             caller.wait_in(&mut socket.reader);
             return Poll::Pending;
         }
-        let mut stream = socket.stream()?;
-        match retry(|| stream.read(buffer)) {
+        let stream = socket.stream()?;
+        match retry(|| receive(stream, buffer)) {
             Ok(count) => {
                 let drained = count > 0 && count < buffer.len() && !socket.ready.read_closed;
                 if SHORT_CALL_DRAINS && drained {
@@ -288,7 +290,7 @@ impl Driver for Selector {
         }
         let mut stream = socket.stream()?;
         let sent = match buffers {
-            [one] => retry(|| stream.write(one)),
+            [one] => retry(|| send(stream, one)),
             many => retry(|| stream.write_vectored(many)),
         };
         match sent {
@@ -424,6 +426,33 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             outcome => return outcome,
         }
     }
+}
+
+/// Asks the kernel without the detour through the C library, whose calls are points where a thread
+/// may be cancelled: two atomic operations each, as soon as the process has a second thread.
+#[cfg(target_os = "linux")]
+#[inline]
+fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let (count, _) = rustix::net::recv(stream, buffer, rustix::net::RecvFlags::empty())?;
+    Ok(count)
+}
+
+#[cfg(target_os = "linux")]
+#[inline]
+fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    // A connection that is broken is an error of this call, not a signal to the process.
+    let flags = rustix::net::SendFlags::NOSIGNAL;
+    Ok(rustix::net::send(stream, bytes, flags)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn receive(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    io::Read::read(&mut stream, buffer)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    stream.write(bytes)
 }
 
 /// Starts a connection from a given address.

@@ -13,17 +13,18 @@ use std::rc::Rc;
 pub struct Chunk {
     // Empty only while it is dropped.
     buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
     core: Rc<Core>,
 }
 
 impl Chunk {
+    #[inline]
     pub(crate) fn new(core: Rc<Core>, buffer: Box<[u8]>, length: usize) -> Self {
         Chunk {
             buffer,
             start: 0,
-            end: length,
+            end: u32::try_from(length).expect("the size of a buffer is a u32 in Config"),
             core,
         }
     }
@@ -38,7 +39,7 @@ impl Chunk {
             "advanced by {count} bytes in a chunk of {}",
             self.len()
         );
-        self.start += count;
+        self.start += count as u32;
     }
 }
 
@@ -47,7 +48,7 @@ impl Deref for Chunk {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
+        &self.buffer[self.start as usize..self.end as usize]
     }
 }
 

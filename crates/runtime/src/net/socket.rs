@@ -20,23 +20,13 @@ impl Socket {
     #[inline]
     pub(crate) fn poll_receive(&self, cx: &Context<'_>) -> Poll<io::Result<Chunk>> {
         ready!(self.core.poll_budget(cx));
-        let mut buffer = self.core.buffers.take();
-        let received = {
-            let caller = self.core.caller(cx);
+        let caller = self.core.caller(cx);
+        let lent = self.core.buffers.lend(|buffer| {
             let mut driver = self.core.driver.borrow_mut();
-            driver.receive(self.id, &mut buffer, &caller)
-        };
-        match received {
-            Poll::Ready(Ok(count)) => Poll::Ready(Ok(Chunk::new(self.core.clone(), buffer, count))),
-            Poll::Ready(Err(error)) => {
-                self.core.buffers.give_back(buffer);
-                Poll::Ready(Err(error))
-            }
-            Poll::Pending => {
-                self.core.buffers.give_back(buffer);
-                Poll::Pending
-            }
-        }
+            driver.receive(self.id, buffer, &caller)
+        });
+        let (buffer, count) = ready!(lent)?;
+        Poll::Ready(Ok(Chunk::new(self.core.clone(), buffer, count)))
     }
 
     pub(crate) fn poll_read(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -75,8 +75,8 @@ macro_rules! writing {
             /// # Cancel safety
             /// Some of the bytes may have been written: close the stream.
             pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-                let mut written = 0;
-                poll_fn(|cx| poll_write_all(&self.socket, cx, bytes, &mut written)).await
+                let mut left = bytes;
+                poll_fn(|cx| poll_write_all(&self.socket, cx, &mut left)).await
             }
 
             /// See [`TcpStream::write_vectored`](crate::net::TcpStream::write_vectored).

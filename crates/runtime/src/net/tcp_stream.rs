@@ -1,4 +1,7 @@
 //! A TCP connection.
+//!
+//! What a task does with it again and again returns a small future by hand: an `async fn` would
+//! hold its arguments a second time, in every connection that waits.
 
 use crate::core::Core;
 use crate::driver::{ConnectOptions, SocketId};
@@ -6,11 +9,11 @@ use crate::net::socket::Socket;
 use crate::net::{Chunk, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::runtime::current;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// A TCP connection. Closed when it is dropped.
@@ -95,8 +98,8 @@ impl TcpStream {
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub async fn receive(&mut self) -> io::Result<Chunk> {
-        poll_fn(|cx| self.poll_receive(cx)).await
+    pub fn receive(&mut self) -> impl Future<Output = io::Result<Chunk>> {
+        poll_fn(move |cx| self.poll_receive(cx))
     }
 
     /// Reads into `buffer` and returns how many bytes came; 0 when the peer has finished, or
@@ -107,8 +110,8 @@ impl TcpStream {
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_read(cx, buffer)).await
+    pub fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> {
+        poll_fn(move |cx| self.poll_read(cx, buffer))
     }
 
     /// Writes what fits and returns how many bytes that were.
@@ -118,8 +121,8 @@ impl TcpStream {
     ///
     /// # Cancel safety
     /// Nothing is lost: a dropped future has written nothing.
-    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_write(cx, bytes)).await
+    pub fn write(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<usize>> {
+        poll_fn(move |cx| self.poll_write(cx, bytes))
     }
 
     /// Writes all of `bytes`.
@@ -129,9 +132,9 @@ impl TcpStream {
     ///
     /// # Cancel safety
     /// Some of the bytes may have been written: close the stream.
-    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut written = 0;
-        poll_fn(|cx| poll_write_all(&self.socket, cx, bytes, &mut written)).await
+    pub fn write_all(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>> {
+        let mut left = bytes;
+        poll_fn(move |cx| poll_write_all(&self.socket, cx, &mut left))
     }
 
     /// Writes what fits of several buffers, one behind the other.
@@ -251,19 +254,17 @@ impl TcpStream {
     }
 }
 
-/// Writes on from `written`.
+/// Writes what is left, and takes off what was written.
+#[inline]
 pub(crate) fn poll_write_all(
     socket: &Socket,
     cx: &Context<'_>,
-    bytes: &[u8],
-    written: &mut usize,
+    left: &mut &[u8],
 ) -> Poll<io::Result<()>> {
-    while *written < bytes.len() {
-        match socket.poll_write(cx, &[IoSlice::new(&bytes[*written..])]) {
-            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            Poll::Ready(Ok(count)) => *written += count,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => return Poll::Pending,
+    while !left.is_empty() {
+        match ready!(socket.poll_write(cx, &[IoSlice::new(left)]))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            count => *left = &left[count..],
         }
     }
     Poll::Ready(Ok(()))

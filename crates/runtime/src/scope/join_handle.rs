@@ -2,13 +2,13 @@
 
 use crate::core::Core;
 use crate::scope::TaskHandle;
-use crate::task::{JoinError, Joined, TaskId};
+use crate::task::{JoinError, TaskId};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// Waits for a task: a future of its output.
 ///
@@ -66,18 +66,15 @@ impl<T> JoinHandle<T> {
 impl<T: 'static> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(
             !self.answered,
             "a JoinHandle was polled after it had answered"
         );
-        let core = &self.task.core;
-        let joiner = core.caller(cx).waiter();
-        let joined = core.tasks.borrow_mut().poll_join(self.task.id, joiner);
-        let result = match joined {
-            Joined::Pending(_before) => return Poll::Pending,
-            Joined::Failed(failure) => Err(failure),
-            Joined::Output(mut work) => {
+        let result = match ready!(self.task.core.poll_join(self.task.id, cx)) {
+            Err(failure) => Err(failure),
+            Ok(mut work) => {
                 let mut output: Option<T> = None;
                 work.as_mut().take_output(&mut output);
                 Ok(output.expect("the output is taken once"))
@@ -89,14 +86,10 @@ impl<T: 'static> Future for JoinHandle<T> {
 }
 
 impl<T> Drop for JoinHandle<T> {
+    #[inline]
     fn drop(&mut self) {
-        if self.answered {
-            return;
-        }
-        let core = &self.task.core;
-        let (_joiner, removed) = core.tasks.borrow_mut().detach(self.task.id);
-        if let Some(removed) = removed {
-            core.discard(removed);
+        if !self.answered {
+            self.task.core.detach(self.task.id);
         }
     }
 }

@@ -11,10 +11,28 @@ use std::fmt;
 pub struct TaskId(pub(crate) DefaultKey);
 
 impl TaskId {
+    /// `generation` is odd.
+    #[inline]
+    pub(crate) fn new(slot: u32, generation: u32) -> Self {
+        TaskId::from_bits(u64::from(generation) << 32 | u64::from(slot))
+    }
+
+    #[inline]
+    pub(crate) fn slot(self) -> usize {
+        self.to_bits() as u32 as usize
+    }
+
+    #[inline]
+    pub(crate) fn generation(self) -> u32 {
+        (self.to_bits() >> 32) as u32
+    }
+
+    #[inline]
     pub(crate) fn from_bits(bits: u64) -> Self {
         TaskId(slotmap::KeyData::from_ffi(bits).into())
     }
 
+    #[inline]
     pub(crate) fn to_bits(self) -> u64 {
         self.0.data().as_ffi()
     }

@@ -5,7 +5,6 @@
 
 use crate::context::Context;
 use crate::task::{Cancelled, JoinError, Step, TaskId, TaskState, Waiter, Work};
-use slotmap::SlotMap;
 use std::borrow::Cow;
 use std::panic::Location;
 use std::pin::Pin;
@@ -14,21 +13,30 @@ use std::task::Waker;
 /// The future of a task; absent while it is stepped, and for the loop's main future.
 pub(crate) type BoxedWork = Pin<Box<dyn Work>>;
 
-/// One task. What every step touches comes first and is small; the rest is boxed when
-/// there is any of it, so that a plain task costs 80 bytes beside its future.
+/// What the steps of a task touch, in one cache line: with thousands of tasks each is cold by the
+/// time it is stepped, and every line less is time. Whence it came lies beside the slots, what few
+/// tasks have is boxed: a plain task costs 80 bytes beside its future.
+#[repr(align(64))]
 pub(crate) struct Slot {
     work: Option<BoxedWork>,
     context: Context,
     joiner: Waiter,
     rare: Option<Box<Rare>>,
-    place: &'static Location<'static>,
-    parent: Option<TaskId>,
+    /// Odd while a task is here. One that ends leaves an empty slot of the next generation.
+    generation: u32,
     steps: u32,
     state: TaskState,
     detached: bool,
 }
 
-const _: () = assert!(size_of::<Slot>() <= 80);
+/// Where a task was spawned, and by whom.
+#[derive(Clone, Copy)]
+struct Origin {
+    place: &'static Location<'static>,
+    parent: Option<TaskId>,
+}
+
+const _: () = assert!(size_of::<Slot>() + size_of::<Origin>() <= 80);
 
 /// What few tasks have.
 #[derive(Default)]
@@ -39,6 +47,16 @@ struct Rare {
     waker: Option<Waker>,
     /// Why there is no output.
     failure: Option<JoinError>,
+}
+
+impl Rare {
+    #[cold]
+    fn named(name: Cow<'static, str>) -> Box<Rare> {
+        Box::new(Rare {
+            name: Some(name),
+            ..Rare::default()
+        })
+    }
 }
 
 /// What a task is born with.
@@ -76,42 +94,84 @@ pub(crate) struct TaskLabel {
 
 #[derive(Default)]
 pub(crate) struct TaskTable {
-    slots: SlotMap<slotmap::DefaultKey, Slot>,
+    slots: Vec<Slot>,
+    /// Of the task in the slot of the same number.
+    origins: Vec<Origin>,
+    /// Empty slots; the one that was left last is used first.
+    free: Vec<u32>,
 }
 
 impl TaskTable {
     /// Adds a task that has to be queued at once.
+    #[inline]
     pub(crate) fn insert(&mut self, new: NewTask) -> TaskId {
-        let rare = new.name.map(|name| {
-            Box::new(Rare {
-                name: Some(name),
-                ..Rare::default()
-            })
-        });
-        TaskId(self.slots.insert(Slot {
-            work: new.work,
-            context: new.context,
-            joiner: Waiter::NOBODY,
-            rare,
+        let origin = Origin {
             place: new.place,
             parent: new.parent,
+        };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.origins[index as usize] = origin;
+                index
+            }
+            None => self.grow(origin),
+        };
+        let slot = &mut self.slots[index as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.work = new.work;
+        slot.context = new.context;
+        if let Some(name) = new.name {
+            slot.rare = Some(Rare::named(name));
+        }
+        slot.steps = 0;
+        slot.state = TaskState::Ready;
+        slot.detached = false;
+        TaskId::new(index, slot.generation)
+    }
+
+    #[cold]
+    fn grow(&mut self, origin: Origin) -> u32 {
+        let index = u32::try_from(self.slots.len()).expect("so many tasks do not fit into memory");
+        self.origins.push(origin);
+        self.slots.push(Slot {
+            work: None,
+            context: Context::default(),
+            joiner: Waiter::NOBODY,
+            rare: None,
+            generation: 0,
             steps: 0,
-            state: TaskState::Ready,
+            state: TaskState::Finished,
             detached: false,
-        }))
+        });
+        index
+    }
+
+    #[inline]
+    fn get(&self, id: TaskId) -> Option<&Slot> {
+        let slot = self.slots.get(id.slot())?;
+        (slot.generation == id.generation()).then_some(slot)
+    }
+
+    #[inline]
+    fn get_mut(&mut self, id: TaskId) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(id.slot())?;
+        (slot.generation == id.generation()).then_some(slot)
+    }
+
+    fn origin(&self, id: TaskId) -> Option<Origin> {
+        self.get(id)?;
+        Some(self.origins[id.slot()])
     }
 
     /// Returns whether the task has to be queued; a task that is gone has not.
     #[inline]
     pub(crate) fn wake(&mut self, id: TaskId) -> bool {
-        self.slots
-            .get_mut(id.0)
-            .is_some_and(|slot| slot.state.wake())
+        self.get_mut(id).is_some_and(|slot| slot.state.wake())
     }
 
     /// Returns whether the task has to be queued.
     pub(crate) fn cancel(&mut self, id: TaskId, reason: &'static str) -> bool {
-        let Some(slot) = self.slots.get_mut(id.0) else {
+        let Some(slot) = self.get_mut(id) else {
             return false;
         };
         let enqueue = slot.state.cancel();
@@ -130,7 +190,7 @@ impl TaskTable {
     /// Lifts the task out for a step. `None` when it is gone.
     #[inline]
     pub(crate) fn start_step(&mut self, id: TaskId) -> Option<Stepping> {
-        let slot = self.slots.get_mut(id.0)?;
+        let slot = self.get_mut(id)?;
         let step = slot.state.start_step()?;
         slot.steps = slot.steps.saturating_add(1);
         Some(Stepping {
@@ -144,7 +204,7 @@ impl TaskTable {
     /// Lifts the task out to be dropped out of its turn. `None` when it has ended, or is being
     /// stepped.
     pub(crate) fn start_drop(&mut self, id: TaskId, reason: &'static str) -> Option<Stepping> {
-        let slot = self.slots.get_mut(id.0)?;
+        let slot = self.get_mut(id)?;
         if !slot.state.drop_now() {
             return None;
         }
@@ -161,60 +221,61 @@ impl TaskTable {
     /// Puts the task back after a step that ended in `Pending`. Returns whether it has
     /// to be queued again.
     #[inline]
-    pub(crate) fn end_step(&mut self, id: TaskId, stepped: Stepping) -> bool {
-        let slot = &mut self.slots[id.0];
-        slot.work = stepped.work;
-        slot.context = stepped.context;
-        if stepped.waker.is_some() {
-            slot.rare.get_or_insert_default().waker = stepped.waker;
+    pub(crate) fn end_step(
+        &mut self,
+        id: TaskId,
+        work: Option<BoxedWork>,
+        context: Context,
+        waker: Option<Waker>,
+    ) -> bool {
+        let slot = self.get_mut(id).expect("a task stays while it is stepped");
+        slot.work = work;
+        slot.context = context;
+        if waker.is_some() {
+            slot.rare.get_or_insert_default().waker = waker;
         }
         slot.state.end_step()
     }
 
-    /// Ends the task. Returns who waits for it, and what has to be dropped by the caller
-    /// because nobody will ever ask for it.
+    /// Ends the task. Returns who waits for it. One that nobody will ever ask for has to be taken
+    /// out by the caller.
+    #[inline]
     pub(crate) fn finish(
         &mut self,
         id: TaskId,
         work: Option<BoxedWork>,
         failure: Option<JoinError>,
     ) -> Finished {
-        let slot = &mut self.slots[id.0];
+        let slot = self.get_mut(id).expect("a task stays while it is stepped");
         slot.state.finish();
+        // It was lifted out for the step.
         slot.work = work;
         if let Some(failure) = failure {
             slot.rare.get_or_insert_default().failure = Some(failure);
         }
-        let joiner = slot.joiner.take();
-        if slot.detached {
-            return Finished {
-                joiner,
-                removed: self.slots.remove(id.0).map(Removed),
-            };
-        }
         Finished {
-            joiner,
-            removed: None,
+            joiner: slot.joiner.take(),
+            detached: slot.detached,
         }
     }
 
     /// What became of the task; remembers who asks when it is not finished.
+    #[inline]
     pub(crate) fn poll_join(&mut self, id: TaskId, joiner: Waiter) -> Joined {
-        let Some(slot) = self.slots.get_mut(id.0) else {
+        let Some(slot) = self.get_mut(id) else {
             // A slot stays until its join handle was answered or dropped, unless the loop ended.
             return Joined::Failed(JoinError::Cancelled(Cancelled::LOOP_ENDED));
         };
         if slot.state != TaskState::Finished {
             return Joined::Pending(std::mem::replace(&mut slot.joiner, joiner));
         }
-        let mut slot = self.slots.remove(id.0).expect("it was found just now");
-        match slot.rare.as_mut().and_then(|rare| rare.failure.take()) {
+        let work = slot.work.take();
+        let failure = slot.rare.as_mut().and_then(|rare| rare.failure.take());
+        slot.rare = None;
+        self.vacate(id);
+        match failure {
             Some(failure) => Joined::Failed(failure),
-            None => Joined::Output(
-                slot.work
-                    .take()
-                    .expect("a task without failure has its output"),
-            ),
+            None => Joined::Output(work.expect("a task without failure has its output")),
         }
     }
 
@@ -222,7 +283,7 @@ impl TaskTable {
     /// has to be dropped by the caller: who was remembered, and the task when it is already
     /// finished.
     pub(crate) fn detach(&mut self, id: TaskId) -> (Option<Waiter>, Option<Removed>) {
-        let Some(slot) = self.slots.get_mut(id.0) else {
+        let Some(slot) = self.get_mut(id) else {
             return (None, None);
         };
         slot.detached = true;
@@ -230,7 +291,7 @@ impl TaskTable {
         if slot.state != TaskState::Finished {
             return (joiner, None);
         }
-        (joiner, self.slots.remove(id.0).map(Removed))
+        (joiner, self.remove(id))
     }
 
     /// The reason given to `cancel`.
@@ -243,75 +304,105 @@ impl TaskTable {
 
     /// The reason given to `cancel`, when somebody has asked the task to end.
     pub(crate) fn cancel_reason(&self, id: TaskId) -> Option<&'static str> {
-        self.slots.get(id.0)?.rare.as_ref()?.cancel_reason
+        self.get(id)?.rare.as_ref()?.cancel_reason
     }
 
     pub(crate) fn state(&self, id: TaskId) -> Option<TaskState> {
-        self.slots.get(id.0).map(|slot| slot.state)
+        self.get(id).map(|slot| slot.state)
     }
 
     pub(crate) fn is_finished(&self, id: TaskId) -> bool {
-        self.slots
-            .get(id.0)
+        self.get(id)
             .is_none_or(|slot| slot.state == TaskState::Finished)
     }
 
     pub(crate) fn label(&self, id: TaskId) -> Option<TaskLabel> {
-        self.slots.get(id.0).map(Slot::label)
+        let place = self.origin(id)?.place;
+        let rare = self.get(id)?.rare.as_ref();
+        Some(TaskLabel {
+            name: rare.and_then(|rare| rare.name.clone()),
+            place,
+        })
     }
 
     pub(crate) fn parent(&self, id: TaskId) -> Option<TaskId> {
-        self.slots.get(id.0).and_then(|slot| slot.parent)
+        self.origin(id)?.parent
     }
 
     pub(crate) fn steps(&self, id: TaskId) -> Option<u32> {
-        self.slots.get(id.0).map(|slot| slot.steps)
+        self.get(id).map(|slot| slot.steps)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() - self.free.len()
     }
 
     /// The ids of all tasks.
     pub(crate) fn ids(&self) -> Vec<TaskId> {
-        self.slots.keys().map(TaskId).collect()
+        let slots = (0..).zip(&self.slots);
+        let taken = slots.filter(|(_, slot)| slot.generation % 2 == 1);
+        taken
+            .map(|(index, slot)| TaskId::new(index, slot.generation))
+            .collect()
     }
 
     /// Takes one task out.
     pub(crate) fn remove(&mut self, id: TaskId) -> Option<Removed> {
-        self.slots.remove(id.0).map(Removed)
+        let place = self.origin(id)?.place;
+        let slot = self.get_mut(id)?;
+        slot.state = TaskState::Finished;
+        let removed = Removed {
+            place,
+            rare: slot.rare.take(),
+            _work: slot.work.take(),
+            _context: slot.context.take(),
+            _joiner: slot.joiner.take(),
+        };
+        self.vacate(id);
+        Some(removed)
     }
-}
 
-impl Slot {
-    fn label(&self) -> TaskLabel {
-        TaskLabel {
-            name: self.rare.as_ref().and_then(|rare| rare.name.clone()),
-            place: self.place,
-        }
+    /// Gives an empty slot back. The id of the task that was in it names nothing from now on.
+    #[inline]
+    fn vacate(&mut self, id: TaskId) {
+        let slot = &mut self.slots[id.slot()];
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.slot() as u32);
     }
 }
 
 /// The end of a task, as [`TaskTable::finish`] reports it.
 pub(crate) struct Finished {
     pub(crate) joiner: Option<Waiter>,
-    pub(crate) removed: Option<Removed>,
+    /// Whether its join handle is gone.
+    pub(crate) detached: bool,
 }
 
-/// A slot that left the table. Dropping it may run user code: never while the table is
+/// A task that left the table. Dropping it may run user code: never while the table is
 /// borrowed.
-pub(crate) struct Removed(Slot);
+pub(crate) struct Removed {
+    place: &'static Location<'static>,
+    rare: Option<Box<Rare>>,
+    _work: Option<BoxedWork>,
+    _context: Context,
+    _joiner: Option<Waiter>,
+}
 
 impl Removed {
     /// Why there is no output.
     pub(crate) fn into_failure(mut self) -> Option<JoinError> {
-        self.0.rare.as_mut()?.failure.take()
+        self.rare.as_mut()?.failure.take()
     }
 
     /// The panic that nobody joined, with the task's label.
     pub(crate) fn unjoined_panic(&self) -> Option<(TaskLabel, &str)> {
-        match self.0.rare.as_ref()?.failure.as_ref()? {
-            JoinError::Panicked(panic) => Some((self.0.label(), panic.message())),
+        let rare = self.rare.as_ref()?;
+        let label = TaskLabel {
+            name: rare.name.clone(),
+            place: self.place,
+        };
+        match rare.failure.as_ref()? {
+            JoinError::Panicked(panic) => Some((label, panic.message())),
             JoinError::Cancelled(_) => None,
         }
     }
@@ -371,7 +462,7 @@ mod tests {
         let mut table = TaskTable::default();
         let id = insert(&mut table, None);
         let finished = finish(&mut table, id, None);
-        assert!(finished.joiner.is_none() && finished.removed.is_none());
+        assert!(finished.joiner.is_none() && !finished.detached);
         let Joined::Output(mut work) = table.poll_join(id, Waiter::NOBODY) else {
             panic!("it has an output");
         };
@@ -399,9 +490,10 @@ mod tests {
         let mut table = TaskTable::default();
         let early = insert(&mut table, None);
         assert!(table.detach(early).1.is_none());
-        assert!(finish(&mut table, early, None).removed.is_some());
+        assert!(finish(&mut table, early, None).detached);
+        assert!(table.remove(early).is_some());
         let late = insert(&mut table, None);
-        assert!(finish(&mut table, late, None).removed.is_none());
+        assert!(!finish(&mut table, late, None).detached);
         assert!(table.detach(late).1.is_some());
         assert_eq!(table.len(), 0);
     }
@@ -411,7 +503,8 @@ mod tests {
         let mut table = TaskTable::default();
         let id = insert(&mut table, Some("worker"));
         table.detach(id);
-        let removed = finish(&mut table, id, Some(panicked())).removed.unwrap();
+        assert!(finish(&mut table, id, Some(panicked())).detached);
+        let removed = table.remove(id).unwrap();
         let (label, message) = removed.unjoined_panic().unwrap();
         assert_eq!(message, "on purpose");
         assert_eq!(label.name.as_deref(), Some("worker"));
