@@ -28,6 +28,7 @@ pub(crate) enum Source {
     /// is set on the open file, so whoever shares that (a terminal, an inherited stdin) sees
     /// it, too. A file of a disk cannot be waited for (`PermissionDenied`).
     #[cfg(unix)]
+    #[allow(dead_code, reason = "pipes are made of it")]
     Descriptor(OwnedFd),
 }
 
@@ -49,15 +50,6 @@ impl Address {
             Address::Ip(_) => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
-
-    /// As system calls take it.
-    #[cfg(unix)]
-    pub(crate) fn to_os(&self) -> io::Result<socket2::SockAddr> {
-        match self {
-            Address::Ip(address) => Ok((*address).into()),
-            Address::Unix(address) => unix_to_os(address),
-        }
-    }
 }
 
 impl From<SocketAddr> for Address {
@@ -66,8 +58,9 @@ impl From<SocketAddr> for Address {
     }
 }
 
+/// As system calls take it.
 #[cfg(unix)]
-fn unix_to_os(address: &unix::SocketAddr) -> io::Result<socket2::SockAddr> {
+pub(super) fn unix_to_os(address: &unix::SocketAddr) -> io::Result<socket2::SockAddr> {
     if let Some(path) = address.as_pathname() {
         return socket2::SockAddr::unix(path);
     }

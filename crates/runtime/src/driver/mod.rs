@@ -15,6 +15,8 @@
 //! A new driver is a file here, a line in [`open`], and a line in `conformance.rs`.
 
 mod address;
+#[cfg(unix)]
+mod credentials;
 mod kind;
 mod options;
 #[cfg(unix)]
@@ -27,6 +29,8 @@ pub(crate) mod simulation;
 mod conformance;
 
 pub(crate) use address::{Address, Source};
+#[cfg(unix)]
+pub use credentials::Credentials;
 pub use kind::{DriverKind, UnknownDriver};
 pub use options::{ConnectOptions, ListenOptions, UdpOptions};
 
@@ -36,6 +40,8 @@ use crate::task::{Caller, Waiter};
 use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
+#[cfg(unix)]
+use std::os::unix::net::SocketAddr as UnixAddress;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -137,9 +143,28 @@ pub(crate) trait Driver {
         caller: &Caller<'_>,
     ) -> Poll<io::Result<usize>>;
 
+    /// Opens a listening Unix socket.
+    #[cfg(unix)]
+    fn listen_unix(&mut self, address: &UnixAddress, backlog: u32) -> io::Result<SocketId>;
+
+    /// Opens a Unix socket and connects it, at once or, when the backlog is full, not at all
+    /// (`WouldBlock`).
+    #[cfg(unix)]
+    fn connect_unix(&mut self, address: &UnixAddress) -> io::Result<SocketId>;
+
+    /// Opens a Unix datagram socket.
+    #[cfg(unix)]
+    fn bind_unix_datagram(&mut self, address: Option<&UnixAddress>) -> io::Result<SocketId>;
+
+    /// Sends one datagram at once or not at all (`WouldBlock`): a Unix socket is not told when one
+    /// that it is not connected with has room again.
+    #[cfg(unix)]
+    fn try_send_to(&mut self, socket: SocketId, bytes: &[u8], to: &Address) -> io::Result<()>;
+
     /// Completes when there is something to receive, and stays complete until a receive has found
     /// nothing. For descriptors that report something without being read, as that of a
     /// child process which has ended.
+    #[allow(dead_code, reason = "pipes and child processes wait by it")]
     fn readable(&mut self, socket: SocketId, caller: &Caller<'_>) -> Poll<io::Result<()>>;
 
     /// Closes a socket of any kind. Returns who waited for it, for the caller to drop.

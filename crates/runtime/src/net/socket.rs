@@ -1,9 +1,11 @@
 //! A socket of the driver's, closed when it is dropped; the operations of all types here.
 
 use crate::core::Core;
-use crate::driver::{Address, SocketId};
+use crate::driver::{Address, Driver, SocketId, Take};
 use crate::net::Chunk;
+use crate::task::Caller;
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -19,15 +21,44 @@ impl Socket {
 
     #[inline]
     pub(crate) fn poll_receive(&self, cx: &Context<'_>) -> Poll<io::Result<Chunk>> {
+        let lent = self.poll_lent(cx, |driver, buffer, caller| {
+            driver.receive(self.id, buffer, caller)
+        });
+        lent.map_ok(|(buffer, count)| Chunk::new(self.core.clone(), buffer, count))
+    }
+
+    /// One connection of a listener, and who is at its other end.
+    pub(crate) fn poll_accept(&self, cx: &Context<'_>) -> Poll<io::Result<(Socket, Address)>> {
+        ready!(self.core.poll_budget(cx));
+        let caller = self.core.caller(cx);
+        let accepted = self.core.driver.borrow_mut().accept(self.id, &caller);
+        accepted.map_ok(|(id, peer)| (Socket::new(self.core.clone(), id), peer))
+    }
+
+    /// One datagram, and who has sent it.
+    pub(crate) fn poll_receive_from(&self, cx: &Context<'_>) -> Poll<io::Result<(Chunk, Address)>> {
+        let lent = self.poll_lent(cx, |driver, buffer, caller| {
+            driver.receive_from(self.id, buffer, Take::Out, caller)
+        });
+        lent.map_ok(|(buffer, (count, from))| (Chunk::new(self.core.clone(), buffer, count), from))
+    }
+
+    /// Receives into a buffer that the loop lends, and that goes back unless something came.
+    #[inline]
+    fn poll_lent<T>(
+        &self,
+        cx: &Context<'_>,
+        receive: impl FnOnce(&mut dyn Driver, &mut [u8], &Caller<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<(Box<[u8]>, T)>> {
         ready!(self.core.poll_budget(cx));
         let mut buffer = self.core.buffers.take();
         let received = {
             let caller = self.core.caller(cx);
             let mut driver = self.core.driver.borrow_mut();
-            driver.receive(self.id, &mut buffer, &caller)
+            receive(&mut **driver, &mut buffer, &caller)
         };
         match received {
-            Poll::Ready(Ok(count)) => Poll::Ready(Ok(Chunk::new(self.core.clone(), buffer, count))),
+            Poll::Ready(Ok(received)) => Poll::Ready(Ok((buffer, received))),
             Poll::Ready(Err(error)) => {
                 self.core.buffers.give_back(buffer);
                 Poll::Ready(Err(error))
@@ -59,6 +90,67 @@ impl Socket {
         let caller = self.core.caller(cx);
         let mut driver = self.core.driver.borrow_mut();
         driver.send(self.id, buffers, &caller)
+    }
+
+    /// Writes on from `written`.
+    pub(crate) fn poll_write_all(
+        &self,
+        cx: &Context<'_>,
+        bytes: &[u8],
+        written: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        while *written < bytes.len() {
+            match self.poll_write(cx, &[IoSlice::new(&bytes[*written..])]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => *written += count,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// One datagram, taken or looked at, and who has sent it.
+    pub(crate) fn poll_read_from(
+        &self,
+        cx: &Context<'_>,
+        buffer: &mut [u8],
+        what: Take,
+    ) -> Poll<io::Result<(usize, Address)>> {
+        ready!(self.core.poll_budget(cx));
+        let caller = self.core.caller(cx);
+        let mut driver = self.core.driver.borrow_mut();
+        driver.receive_from(self.id, buffer, what, &caller)
+    }
+
+    /// One datagram, to whom the socket is connected with.
+    pub(crate) fn poll_send(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<()>> {
+        // It goes whole or not at all.
+        self.poll_write(cx, &[IoSlice::new(bytes)]).map_ok(drop)
+    }
+
+    pub(crate) fn poll_send_to(
+        &self,
+        cx: &Context<'_>,
+        bytes: &[u8],
+        to: &Address,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.core.poll_budget(cx));
+        let caller = self.core.caller(cx);
+        let mut driver = self.core.driver.borrow_mut();
+        driver.send_to(self.id, bytes, to, &caller).map_ok(drop)
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.core.driver.borrow_mut().shutdown(self.id, how)
+    }
+
+    /// Reads or sets an option of the operating system's socket.
+    pub(crate) fn option<T>(
+        &self,
+        option: impl FnOnce(&socket2::Socket) -> io::Result<T>,
+    ) -> io::Result<T> {
+        option(&*self.core.driver.borrow().os_socket(self.id)?)
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<Address> {

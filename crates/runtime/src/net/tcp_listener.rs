@@ -73,15 +73,8 @@ impl TcpListener {
 
     /// Polls for what [`accept`](TcpListener::accept) returns.
     pub fn poll_accept(&mut self, cx: &Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let core = &self.socket.core;
-        ready!(core.poll_budget(cx));
-        let accepted = {
-            let caller = core.caller(cx);
-            core.driver.borrow_mut().accept(self.socket.id, &caller)
-        };
-        let (id, peer) = ready!(accepted)?;
-        let stream = TcpStream::new(core.clone(), id);
-        Poll::Ready(Ok((stream, peer.ip()?)))
+        let (socket, peer) = ready!(self.socket.poll_accept(cx))?;
+        Poll::Ready(Ok((TcpStream { socket }, peer.ip()?)))
     }
 
     /// The address it listens at.

@@ -1,6 +1,8 @@
 //! The kinds of sockets that a driver for readiness has, and what each can do. Every call
 //! returns at once.
 
+#[cfg(unix)]
+use crate::driver::address::unix_to_os;
 use crate::driver::{Address, Source};
 use mio::net::{TcpListener, TcpStream, UdpSocket};
 #[cfg(unix)]
@@ -80,10 +82,19 @@ impl Io {
         }
     }
 
-    #[inline]
+    /// Reads what there is. What most sockets are is asked first, and here; the others cost it
+    /// nothing.
+    #[inline(always)]
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Io::TcpStream(stream) => retry(|| (&*stream).read(buffer)),
+            other => other.read_rarer(buffer),
+        }
+    }
+
+    #[inline(never)]
+    fn read_rarer(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
             Io::UdpSocket(socket) => retry(|| socket.recv(buffer)),
             #[cfg(unix)]
             Io::UnixStream(stream) => retry(|| (&*stream).read(buffer)),
@@ -95,10 +106,18 @@ impl Io {
         }
     }
 
-    #[inline]
+    /// Writes what fits; see [`read`](Io::read).
+    #[inline(always)]
     pub(super) fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Io::TcpStream(stream) => write_to(stream, buffers),
+            other => other.write_rarer(buffers),
+        }
+    }
+
+    #[inline(never)]
+    fn write_rarer(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
             #[cfg(unix)]
             Io::UnixStream(stream) => write_to(stream, buffers),
             #[cfg(unix)]
@@ -139,8 +158,8 @@ impl Io {
         match (self, to) {
             (Io::UdpSocket(socket), Address::Ip(to)) => retry(|| socket.send_to(bytes, *to)),
             #[cfg(unix)]
-            (Io::UnixDatagram(socket), Address::Unix(_)) => {
-                let to = to.to_os()?;
+            (Io::UnixDatagram(socket), Address::Unix(to)) => {
+                let to = unix_to_os(to)?;
                 retry(|| SockRef::from(socket).send_to(bytes, &to))
             }
             _ => Err(wrong_kind()),
@@ -152,8 +171,8 @@ impl Io {
         match (self, peer) {
             (Io::UdpSocket(socket), Address::Ip(peer)) => socket.connect(*peer),
             #[cfg(unix)]
-            (Io::UnixDatagram(socket), Address::Unix(_)) => {
-                SockRef::from(socket).connect(&peer.to_os()?)
+            (Io::UnixDatagram(socket), Address::Unix(peer)) => {
+                SockRef::from(socket).connect(&unix_to_os(peer)?)
             }
             _ => Err(wrong_kind()),
         }

@@ -22,6 +22,8 @@ use socket::{Ready, Socket};
 use socket2::SockRef;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{Shutdown, SocketAddr};
+#[cfg(unix)]
+use std::os::unix::net::SocketAddr as UnixAddress;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -259,6 +261,26 @@ impl<W: Watch> Driver for Readiness<W> {
             }
             outcome => Poll::Ready(outcome),
         }
+    }
+
+    #[cfg(unix)]
+    fn listen_unix(&mut self, address: &UnixAddress, backlog: u32) -> io::Result<SocketId> {
+        self.add(open::listen_unix(address, backlog)?, Ready::CONNECTED)
+    }
+
+    #[cfg(unix)]
+    fn connect_unix(&mut self, address: &UnixAddress) -> io::Result<SocketId> {
+        self.add(open::connect_unix(address)?, Ready::CONNECTED)
+    }
+
+    #[cfg(unix)]
+    fn bind_unix_datagram(&mut self, address: Option<&UnixAddress>) -> io::Result<SocketId> {
+        self.add(open::bind_unix_datagram(address)?, Ready::IN_PIECES)
+    }
+
+    #[cfg(unix)]
+    fn try_send_to(&mut self, socket: SocketId, bytes: &[u8], to: &Address) -> io::Result<()> {
+        self.io(socket)?.write_to(bytes, to).map(drop)
     }
 
     fn readable(&mut self, socket: SocketId, caller: &Caller<'_>) -> Poll<io::Result<()>> {

@@ -1,11 +1,15 @@
 //! How sockets of the network are opened.
 
 use super::kinds::{Io, Nodelay};
+#[cfg(unix)]
+use crate::driver::address::{Source, unix_to_os};
 use crate::driver::{ConnectOptions, ListenOptions, UdpOptions};
 use mio::net::{TcpListener, TcpStream, UdpSocket};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::unix::net as unix;
 
 /// Linux, the BSDs and macOS hand a listener's `TCP_NODELAY` on to what it accepts.
 const NODELAY_IS_INHERITED: bool = cfg!(unix);
@@ -88,6 +92,31 @@ pub(super) fn bind_datagram(address: SocketAddr, options: &UdpOptions) -> io::Re
     socket.bind(&address.into())?;
     socket.set_nonblocking(true)?;
     Ok(Io::UdpSocket(UdpSocket::from_std(socket.into())))
+}
+
+#[cfg(unix)]
+pub(super) fn listen_unix(address: &unix::SocketAddr, backlog: u32) -> io::Result<Io> {
+    let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&unix_to_os(address)?)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Io::adopt(Source::UnixListener(socket.into()))
+}
+
+#[cfg(unix)]
+pub(super) fn connect_unix(address: &unix::SocketAddr) -> io::Result<Io> {
+    let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&unix_to_os(address)?)?;
+    Io::adopt(Source::UnixStream(socket.into()))
+}
+
+#[cfg(unix)]
+pub(super) fn bind_unix_datagram(address: Option<&unix::SocketAddr>) -> io::Result<Io> {
+    let socket = RawSocket::new(Domain::UNIX, Type::DGRAM, None)?;
+    if let Some(address) = address {
+        socket.bind(&unix_to_os(address)?)?;
+    }
+    Io::adopt(Source::UnixDatagram(socket.into()))
 }
 
 #[cfg(unix)]

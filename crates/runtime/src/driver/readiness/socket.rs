@@ -80,7 +80,7 @@ impl Sockets {
     }
 
     /// Notes what the kernel says, and who has to be woken for it.
-    #[inline]
+    #[inline(always)]
     pub(in crate::driver) fn report(
         &mut self,
         key: DefaultKey,
@@ -117,7 +117,7 @@ impl Socket {
     }
 
     /// A call to take something in has failed: when there is nothing, its caller waits.
-    #[inline]
+    #[inline(always)]
     pub(super) fn wait_to_read<T>(
         &mut self,
         error: io::Error,

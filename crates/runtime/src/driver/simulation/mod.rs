@@ -35,6 +35,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::ops::RangeInclusive;
+#[cfg(unix)]
+use std::os::unix::net::SocketAddr as UnixAddress;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -519,6 +521,26 @@ impl Driver for Simulation {
         _: &Caller<'_>,
     ) -> Poll<io::Result<usize>> {
         Poll::Ready(Err(ErrorKind::InvalidInput.into()))
+    }
+
+    #[cfg(unix)]
+    fn listen_unix(&mut self, _: &UnixAddress, _: u32) -> io::Result<SocketId> {
+        Err(unsupported("UnixListener"))
+    }
+
+    #[cfg(unix)]
+    fn connect_unix(&mut self, _: &UnixAddress) -> io::Result<SocketId> {
+        Err(unsupported("UnixStream"))
+    }
+
+    #[cfg(unix)]
+    fn bind_unix_datagram(&mut self, _: Option<&UnixAddress>) -> io::Result<SocketId> {
+        Err(unsupported("UnixDatagram"))
+    }
+
+    #[cfg(unix)]
+    fn try_send_to(&mut self, _: SocketId, _: &[u8], _: &Address) -> io::Result<()> {
+        Err(unsupported("UnixDatagram"))
     }
 
     fn readable(&mut self, _: SocketId, _: &Caller<'_>) -> Poll<io::Result<()>> {
