@@ -96,11 +96,11 @@ impl Watch for Poll {
             if came.is_empty() {
                 continue;
             }
+            let broken = came.intersects(BROKEN);
             let report = Report {
-                readable: came.contains(PollFlags::IN),
-                writable: came.contains(PollFlags::OUT),
-                read_closed: false,
-                broken: came.intersects(BROKEN),
+                readable: came.contains(PollFlags::IN) || broken,
+                writable: came.contains(PollFlags::OUT) || broken,
+                read_closed: broken,
             };
             self.reports.push((*key, report));
         }

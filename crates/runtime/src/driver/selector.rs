@@ -78,11 +78,12 @@ impl Watch for Selector {
             if event.token() == WAKE {
                 continue;
             }
+            let broken = event.is_error();
+            let read_closed = event.is_read_closed() || broken;
             let report = Report {
-                readable: event.is_readable(),
-                writable: event.is_writable() || event.is_write_closed(),
-                read_closed: event.is_read_closed(),
-                broken: event.is_error(),
+                readable: event.is_readable() || read_closed,
+                writable: event.is_writable() || event.is_write_closed() || broken,
+                read_closed,
             };
             sockets.report(key_of(event.token()), report, woken);
         }

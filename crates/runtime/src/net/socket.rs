@@ -1,9 +1,8 @@
 //! A socket of the driver's, closed when it is dropped; the operations of all types here.
 
 use crate::core::Core;
-use crate::driver::{Address, Driver, SocketId, Take};
+use crate::driver::{Address, SocketId, Take};
 use crate::net::Chunk;
-use crate::task::Caller;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::rc::Rc;
@@ -21,10 +20,24 @@ impl Socket {
 
     #[inline]
     pub(crate) fn poll_receive(&self, cx: &Context<'_>) -> Poll<io::Result<Chunk>> {
-        let lent = self.poll_lent(cx, |driver, buffer, caller| {
-            driver.receive(self.id, buffer, caller)
-        });
-        lent.map_ok(|(buffer, count)| Chunk::new(self.core.clone(), buffer, count))
+        ready!(self.core.poll_budget(cx));
+        let mut buffer = self.core.buffers.take();
+        let received = {
+            let caller = self.core.caller(cx);
+            let mut driver = self.core.driver.borrow_mut();
+            driver.receive(self.id, &mut buffer, &caller)
+        };
+        match received {
+            Poll::Ready(Ok(count)) => Poll::Ready(Ok(Chunk::new(self.core.clone(), buffer, count))),
+            Poll::Ready(Err(error)) => {
+                self.core.buffers.give_back(buffer);
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => {
+                self.core.buffers.give_back(buffer);
+                Poll::Pending
+            }
+        }
     }
 
     /// One connection of a listener, and who is at its other end.
@@ -35,30 +48,14 @@ impl Socket {
         accepted.map_ok(|(id, peer)| (Socket::new(self.core.clone(), id), peer))
     }
 
-    /// One datagram, and who has sent it.
+    /// One datagram, in a lent buffer, and who has sent it.
     pub(crate) fn poll_receive_from(&self, cx: &Context<'_>) -> Poll<io::Result<(Chunk, Address)>> {
-        let lent = self.poll_lent(cx, |driver, buffer, caller| {
-            driver.receive_from(self.id, buffer, Take::Out, caller)
-        });
-        lent.map_ok(|(buffer, (count, from))| (Chunk::new(self.core.clone(), buffer, count), from))
-    }
-
-    /// Receives into a buffer that the loop lends, and that goes back unless something came.
-    #[inline]
-    fn poll_lent<T>(
-        &self,
-        cx: &Context<'_>,
-        receive: impl FnOnce(&mut dyn Driver, &mut [u8], &Caller<'_>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<(Box<[u8]>, T)>> {
-        ready!(self.core.poll_budget(cx));
         let mut buffer = self.core.buffers.take();
-        let received = {
-            let caller = self.core.caller(cx);
-            let mut driver = self.core.driver.borrow_mut();
-            receive(&mut **driver, &mut buffer, &caller)
-        };
-        match received {
-            Poll::Ready(Ok(received)) => Poll::Ready(Ok((buffer, received))),
+        match self.poll_read_from(cx, &mut buffer, Take::Out) {
+            Poll::Ready(Ok((count, from))) => {
+                let chunk = Chunk::new(self.core.clone(), buffer, count);
+                Poll::Ready(Ok((chunk, from)))
+            }
             Poll::Ready(Err(error)) => {
                 self.core.buffers.give_back(buffer);
                 Poll::Ready(Err(error))

@@ -92,7 +92,7 @@ impl Io {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn read_rarer(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Io::UdpSocket(socket) => retry(|| socket.recv(buffer)),
@@ -115,7 +115,7 @@ impl Io {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn write_rarer(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             #[cfg(unix)]

@@ -36,15 +36,14 @@ pub(super) struct Ready {
     pub(super) try_until_blocked: bool,
 }
 
-/// What the kernel says about a socket.
+/// What the kernel says about a socket. What is broken or over is readable and writable: the call
+/// says what became of it.
 #[derive(Clone, Copy)]
 pub(in crate::driver) struct Report {
     pub(in crate::driver) readable: bool,
     pub(in crate::driver) writable: bool,
-    /// The peer has finished.
+    /// The peer has finished, or the connection is broken.
     pub(in crate::driver) read_closed: bool,
-    /// The connection has failed, or is over in both directions.
-    pub(in crate::driver) broken: bool,
 }
 
 /// What is not known of a socket and has to be asked.
@@ -92,13 +91,12 @@ impl Sockets {
         let Some(socket) = self.0.get_mut(key) else {
             return;
         };
-        let read_closed = report.read_closed || report.broken;
-        if report.readable || read_closed {
+        if report.readable {
             socket.ready.readable = true;
-            socket.ready.try_until_blocked |= read_closed;
+            socket.ready.try_until_blocked |= report.read_closed;
             woken.extend(socket.reader.take());
         }
-        if report.writable || report.broken {
+        if report.writable {
             socket.ready.writable = true;
             woken.extend(socket.writer.take());
         }
