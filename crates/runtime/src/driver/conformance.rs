@@ -5,7 +5,9 @@
 //! completions.
 
 use super::simulation::{Link, Setup, Simulation};
-use super::{ConnectOptions, Driver, DriverKind, ListenOptions, SocketId, Source, Wait};
+use super::{
+    ConnectOptions, Driver, DriverKind, ListenOptions, SocketId, Source, Take, UdpOptions, Wait,
+};
 use crate::config::Config;
 use crate::task::{Caller, TaskId, Waiter, WakerIdentity};
 use std::io::{self, ErrorKind, IoSlice};
@@ -19,6 +21,8 @@ use std::time::Duration;
 struct Subject {
     driver: Box<dyn Driver>,
     woken: Vec<Waiter>,
+    /// How two ends of a connection are made.
+    pair: fn(&mut Subject) -> (SocketId, SocketId),
 }
 
 type Check = fn(&mut Subject);
@@ -41,6 +45,33 @@ const CHECKS: &[(&str, Check)] = &[
         "a connection that nobody waits for is still accepted",
         accept_later,
     ),
+    (
+        "a successor does not see the events of a closed socket",
+        successor,
+    ),
+    ("operations of the wrong kind are errors", wrong_kind),
+    ("the addresses of both ends agree", addresses),
+    ("sockets are counted", counted),
+    (
+        "datagrams arrive whole, with the address of who sent them",
+        datagrams_arrive,
+    ),
+    (
+        "datagrams that nobody has asked for again are not lost",
+        datagrams_stay,
+    ),
+    (
+        "a connected datagram socket receives and sends like a stream",
+        connected_datagrams,
+    ),
+    (
+        "an address of datagrams in use is refused",
+        datagrams_in_use,
+    ),
+];
+
+/// What holds for the two ends of a connection, of whatever kind.
+const STREAM_CHECKS: &[(&str, Check)] = &[
     ("bytes arrive as they were sent", bytes_arrive),
     ("an operation is asked twice without harm", asked_twice),
     ("who asked last is told, and once", who_is_told),
@@ -66,13 +97,6 @@ const CHECKS: &[(&str, Check)] = &[
     ("both directions wait at the same time", both_directions),
     ("a reset reaches who receives", reset),
     ("closing drops who waits, and the id names nothing", closed),
-    (
-        "a successor does not see the events of a closed socket",
-        successor,
-    ),
-    ("operations of the wrong kind are errors", wrong_kind),
-    ("the addresses of both ends agree", addresses),
-    ("sockets are counted", counted),
 ];
 
 /// What drivers of an operating system's do besides.
@@ -90,16 +114,22 @@ const SYSTEM_CHECKS: &[(&str, Check)] = &[
 type Open = fn(&Config) -> io::Result<Box<dyn Driver>>;
 
 fn conform(open: Open) {
-    conform_to(CHECKS, open);
+    conform_to(CHECKS, open, through_tcp);
+    conform_to(STREAM_CHECKS, open, through_tcp);
 }
 
-fn conform_to(checks: &[(&str, Check)], open: Open) {
+fn conform_to(
+    checks: &[(&str, Check)],
+    open: Open,
+    pair: fn(&mut Subject) -> (SocketId, SocketId),
+) {
     let mut failed = Vec::new();
     for (name, check) in checks {
         let passed = std::panic::catch_unwind(|| {
             let mut subject = Subject {
                 driver: open(&Config::default()).unwrap(),
                 woken: Vec::new(),
+                pair,
             };
             check(&mut subject);
             assert_eq!(subject.driver.sockets(), 0, "sockets are left open");
@@ -122,15 +152,27 @@ fn poll_conforms() {
     conform(|config| super::open(DriverKind::Poll, config));
 }
 
+/// The drivers of an operating system's.
+#[cfg(unix)]
+const SYSTEMS: [Open; 2] = [
+    |config| super::open(DriverKind::Selector, config),
+    |config| super::open(DriverKind::Poll, config),
+];
+
 #[cfg(unix)]
 #[test]
 fn the_drivers_of_a_system_take_its_descriptors() {
-    conform_to(SYSTEM_CHECKS, |config| {
-        super::open(DriverKind::Selector, config)
-    });
-    conform_to(SYSTEM_CHECKS, |config| {
-        super::open(DriverKind::Poll, config)
-    });
+    for open in SYSTEMS {
+        conform_to(SYSTEM_CHECKS, open, through_tcp);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn unix_streams_are_streams_as_others_are() {
+    for open in SYSTEMS {
+        conform_to(STREAM_CHECKS, open, through_unix);
+    }
 }
 
 #[test]
@@ -235,11 +277,7 @@ impl Subject {
 
     /// Two ends of a connection.
     fn pair(&mut self) -> (SocketId, SocketId) {
-        let (listener, address) = self.listen();
-        let client = self.connect(address).unwrap();
-        let (server, _) = self.accept(listener);
-        self.driver.close(listener);
-        (client, server)
+        (self.pair)(self)
     }
 
     fn close(&mut self, sockets: impl IntoIterator<Item = SocketId>) {
@@ -267,6 +305,36 @@ impl Subject {
             }
             all.extend(came);
         }
+    }
+
+    /// A datagram socket and its address.
+    fn datagram(&mut self) -> (SocketId, SocketAddr) {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let socket = self.driver.bind_datagram(any, &UdpOptions::default());
+        let socket = socket.unwrap();
+        (socket, self.local_addr(socket))
+    }
+
+    fn send_to(&mut self, socket: SocketId, bytes: &[u8], to: SocketAddr) {
+        let sent = self.complete(4, |driver, caller| {
+            driver.send_to(socket, bytes, &to.into(), caller)
+        });
+        assert_eq!(sent.unwrap(), bytes.len());
+    }
+
+    fn receive_from(
+        &mut self,
+        socket: SocketId,
+        length: usize,
+        take: Take,
+    ) -> (Vec<u8>, SocketAddr) {
+        let mut buffer = vec![0; length];
+        let received = self.complete(3, |driver, caller| {
+            driver.receive_from(socket, &mut buffer, take, caller)
+        });
+        let (count, from) = received.unwrap();
+        buffer.truncate(count);
+        (buffer, from.ip().unwrap())
     }
 
     fn try_receive(&mut self, number: u64, socket: SocketId) -> Poll<io::Result<Vec<u8>>> {
@@ -301,6 +369,21 @@ impl Subject {
             }
         }
     }
+}
+
+fn through_tcp(subject: &mut Subject) -> (SocketId, SocketId) {
+    let (listener, address) = subject.listen();
+    let client = subject.connect(address).unwrap();
+    let (server, _) = subject.accept(listener);
+    subject.driver.close(listener);
+    (client, server)
+}
+
+#[cfg(unix)]
+fn through_unix(subject: &mut Subject) -> (SocketId, SocketId) {
+    let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut adopt = |end| subject.driver.adopt(Source::UnixStream(end)).unwrap();
+    (adopt(one), adopt(other))
 }
 
 /// Long enough for a loopback connection on a busy machine.
@@ -582,10 +665,21 @@ fn wrong_kind(subject: &mut Subject) {
     assert!(subject.driver.peer_addr(listener).is_err());
     assert!(subject.driver.set_nodelay(listener, true).is_err());
     assert!(subject.driver.shutdown(listener, Shutdown::Both).is_err());
+    let mut buffer = [0; 8];
+    let driver = &mut *subject.driver;
+    let to = address.into();
+    let sent = ask(3, |caller| driver.send_to(listener, b"x", &to, caller));
+    assert!(matches!(sent, Poll::Ready(Err(_))));
     let client = subject.connect(address).unwrap();
     let (server, _) = subject.accept(listener);
     subject.send(client, b"x");
     assert_eq!(subject.receive(server, 10).unwrap(), b"x");
+    subject.send(client, b"y");
+    let received = subject.complete(3, |driver, caller| {
+        driver.receive_from(server, &mut buffer, Take::Out, caller)
+    });
+    assert!(received.is_err());
+    assert_eq!(subject.receive(server, 10).unwrap(), b"y");
     subject.close([listener, client, server]);
 }
 
@@ -612,6 +706,103 @@ fn counted(subject: &mut Subject) {
     let adopted = subject.driver.adopt(adopted).unwrap();
     assert_eq!(subject.driver.sockets(), 1);
     subject.close([adopted]);
+}
+
+fn datagrams_arrive(subject: &mut Subject) {
+    let ((one, here), (other, there)) = (subject.datagram(), subject.datagram());
+    for text in ["hello", "", "longer", "x"] {
+        subject.send_to(one, text.as_bytes(), there);
+    }
+    for _ in 0..2 {
+        let peeked = subject.receive_from(other, 4, Take::Copy);
+        assert_eq!(peeked, (b"hell".to_vec(), here));
+    }
+    for text in ["hello", ""] {
+        let received = subject.receive_from(other, 100, Take::Out);
+        assert_eq!(received, (text.as_bytes().to_vec(), here));
+    }
+    // What does not fit is lost, and nothing else is.
+    assert_eq!(subject.receive_from(other, 2, Take::Out).0, b"lo");
+    assert_eq!(subject.receive_from(other, 2, Take::Out).0, b"x");
+    let mut buffer = [0; 4];
+    let driver = &mut *subject.driver;
+    let waits = ask(3, |caller| {
+        driver.receive_from(other, &mut buffer, Take::Out, caller)
+    });
+    assert!(waits.is_pending());
+    subject.send_to(other, b"back", here);
+    assert_eq!(
+        subject.receive_from(one, 9, Take::Out),
+        (b"back".to_vec(), there)
+    );
+    subject.close([one, other]);
+}
+
+fn datagrams_stay(subject: &mut Subject) {
+    let ((one, _), (other, there)) = (subject.datagram(), subject.datagram());
+    for round in 0..3u8 {
+        assert!(subject.try_receive(10, other).is_pending());
+        assert!(subject.try_receive(11, other).is_pending());
+        subject.send_to(one, &[round, 1], there);
+        subject.send_to(one, &[round, 2], there);
+        assert_eq!(subject.wait(Wait::AtMost(LIMIT)), [task(11)]);
+        // The one who asked is gone.
+        subject.wait(Wait::Not);
+        for number in [1, 2] {
+            assert_eq!(subject.receive_from(other, 9, Take::Out).0, [round, number]);
+        }
+    }
+    subject.close([one, other]);
+}
+
+fn connected_datagrams(subject: &mut Subject) {
+    let ((one, here), (other, there)) = (subject.datagram(), subject.datagram());
+    assert!(subject.driver.peer_addr(one).is_err());
+    subject.driver.connect_datagram(one, &there.into()).unwrap();
+    subject
+        .driver
+        .connect_datagram(other, &here.into())
+        .unwrap();
+    assert_eq!(subject.peer_addr(one), there);
+    let (stranger, _) = subject.datagram();
+    subject.send_to(stranger, b"psst", here);
+    for (from, to) in [(one, other), (other, one)] {
+        subject.send(from, b"hello");
+        let parts = [IoSlice::new(b"a"), IoSlice::new(b""), IoSlice::new(b"bc")];
+        let sent = subject.complete(4, |driver, caller| driver.send(from, &parts, caller));
+        assert_eq!(sent.unwrap(), 3);
+        assert_eq!(subject.receive(to, 100).unwrap(), b"hello");
+        assert_eq!(
+            subject.receive(to, 100).unwrap(),
+            b"abc",
+            "it is one datagram"
+        );
+        assert!(subject.try_receive(3, to).is_pending());
+    }
+    subject.close([one, stranger]);
+    // Nobody is there any more, which the next but one call says at the latest.
+    subject.send(other, b"anybody?");
+    let error = subject.receive(other, 10).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    subject.close([other]);
+}
+
+fn datagrams_in_use(subject: &mut Subject) {
+    let (socket, address) = subject.datagram();
+    let again = subject
+        .driver
+        .bind_datagram(address, &UdpOptions::default());
+    assert_eq!(again.unwrap_err().kind(), ErrorKind::AddrInUse);
+    // A stream's port is another's.
+    let listener = subject.driver.listen(address, &ListenOptions::default());
+    let listener = listener.unwrap();
+    assert!(
+        subject
+            .driver
+            .connect_datagram(listener, &address.into())
+            .is_err()
+    );
+    subject.close([socket, listener]);
 }
 
 /// A pipe whose ends both are in the driver: the one to read, the one to write.

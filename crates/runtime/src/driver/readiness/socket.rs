@@ -94,11 +94,15 @@ impl Sockets {
         if report.readable {
             socket.ready.readable = true;
             socket.ready.try_until_blocked |= report.read_closed;
-            woken.extend(socket.reader.take());
+            if let Some(reader) = socket.reader.take() {
+                woken.push(reader);
+            }
         }
         if report.writable {
             socket.ready.writable = true;
-            woken.extend(socket.writer.take());
+            if let Some(writer) = socket.writer.take() {
+                woken.push(writer);
+            }
         }
     }
 }
