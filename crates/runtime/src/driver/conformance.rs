@@ -405,6 +405,12 @@ fn notification(subject: &mut Subject) {
         scope.spawn(|| notifier.notify());
         assert_eq!(subject.wait(Wait::Forever), []);
     });
+    for _ in 0..1000 {
+        notifier.notify();
+    }
+    assert_eq!(subject.wait(Wait::Forever), []);
+    let events = subject.driver.wait(Wait::Not, &mut subject.woken).unwrap();
+    assert_eq!(events, 0, "it is used up");
 }
 
 fn address_in_use(subject: &mut Subject) {
@@ -511,7 +517,8 @@ fn abandoned(subject: &mut Subject) {
     subject.send(client, b"kept");
     // Complete, and the one who asked is gone.
     subject.wait(Wait::AtMost(LIMIT));
-    subject.wait(Wait::Not);
+    let events = subject.driver.wait(Wait::Not, &mut subject.woken).unwrap();
+    assert_eq!(events, 0, "what nobody takes does not end every wait");
     assert_eq!(subject.receive(server, 10).unwrap(), b"kept");
     subject.close([client, server]);
 }

@@ -1,4 +1,10 @@
-//! Sockets.
+//! Sockets: TCP, UDP, and those of one machine (Unix sockets).
+//!
+//! One vocabulary for all of them. `receive` brings what has come in a buffer that the loop lends,
+//! so who waits holds none; `read` fills a buffer of the caller's. Streams are written, datagrams
+//! are sent. Every method that waits can be dropped at any time; what that loses, if anything, is
+//! written under *Cancel safety*. One task at a time may wait for each direction, which the
+//! `&mut self` of the methods sees to; `split` and `into_split` give a direction to another.
 
 mod chunk;
 mod datagram;

@@ -152,7 +152,7 @@ impl UdpSocket {
     /// # Errors
     /// What the operating system says.
     pub fn broadcast(&self) -> io::Result<bool> {
-        self.socket.option(|socket| socket.broadcast())
+        self.socket.option(socket2::Socket::broadcast)
     }
 
     /// Lets it send to broadcast addresses (`SO_BROADCAST`). Off unless set.
@@ -169,8 +169,8 @@ impl UdpSocket {
     /// What the operating system says.
     pub fn ttl(&self) -> io::Result<u32> {
         match self.local_addr()? {
-            SocketAddr::V4(_) => self.socket.option(|socket| socket.ttl_v4()),
-            SocketAddr::V6(_) => self.socket.option(|socket| socket.unicast_hops_v6()),
+            SocketAddr::V4(_) => self.socket.option(socket2::Socket::ttl_v4),
+            SocketAddr::V6(_) => self.socket.option(socket2::Socket::unicast_hops_v6),
         }
     }
 

@@ -49,7 +49,8 @@ impl Simulation {
             Kind::Datagram(socket) => socket.reused,
             Kind::Listener(_) | Kind::Stream(_) => unreachable!("only datagram sockets are here"),
         };
-        if !sharing.is_empty() && !(reused && sharing.iter().all(shares)) {
+        let may_share = reused && sharing.iter().all(shares);
+        if !sharing.is_empty() && !may_share {
             return Err(ErrorKind::AddrInUse.into());
         }
         let id = self.add(Kind::Datagram(Datagram::new(address, reused)));
