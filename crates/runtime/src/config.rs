@@ -18,7 +18,7 @@ pub struct Config {
     /// short steps, and a task that only yields must not pay one each time.
     pub steps_per_poll_max: u32,
     /// I/O events taken from the operating system in one poll. Default 1,024
-    /// (tokio, nginx: 512 to 1,024).
+    /// (tokio, nginx: 512 to 1,024). poll(2) gives all there are.
     pub events_per_poll_max: u32,
     /// I/O operations that one step may complete before the task has to wait
     /// for its next turn, so that a busy connection cannot starve the others.

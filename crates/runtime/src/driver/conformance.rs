@@ -5,7 +5,9 @@
 //! completions.
 
 use super::simulation::{Link, Setup, Simulation};
-use super::{ConnectOptions, Driver, ListenOptions, SocketId, Wait};
+use super::{
+    ConnectOptions, Driver, DriverKind, ListenOptions, SocketId, Source, Take, UdpOptions, Wait,
+};
 use crate::config::Config;
 use crate::task::{Caller, TaskId, Waiter, WakerIdentity};
 use std::io::{self, ErrorKind, IoSlice};
@@ -19,6 +21,8 @@ use std::time::Duration;
 struct Subject {
     driver: Box<dyn Driver>,
     woken: Vec<Waiter>,
+    /// How two ends of a connection are made.
+    pair: fn(&mut Subject) -> (SocketId, SocketId),
 }
 
 type Check = fn(&mut Subject);
@@ -41,6 +45,33 @@ const CHECKS: &[(&str, Check)] = &[
         "a connection that nobody waits for is still accepted",
         accept_later,
     ),
+    (
+        "a successor does not see the events of a closed socket",
+        successor,
+    ),
+    ("operations of the wrong kind are errors", wrong_kind),
+    ("the addresses of both ends agree", addresses),
+    ("sockets are counted", counted),
+    (
+        "datagrams arrive whole, with the address of who sent them",
+        datagrams_arrive,
+    ),
+    (
+        "datagrams that nobody has asked for again are not lost",
+        datagrams_stay,
+    ),
+    (
+        "a connected datagram socket receives and sends like a stream",
+        connected_datagrams,
+    ),
+    (
+        "an address of datagrams in use is refused",
+        datagrams_in_use,
+    ),
+];
+
+/// What holds for the two ends of a connection, of whatever kind.
+const STREAM_CHECKS: &[(&str, Check)] = &[
     ("bytes arrive as they were sent", bytes_arrive),
     ("an operation is asked twice without harm", asked_twice),
     ("who asked last is told, and once", who_is_told),
@@ -66,22 +97,39 @@ const CHECKS: &[(&str, Check)] = &[
     ("both directions wait at the same time", both_directions),
     ("a reset reaches who receives", reset),
     ("closing drops who waits, and the id names nothing", closed),
-    (
-        "a successor does not see the events of a closed socket",
-        successor,
-    ),
-    ("operations of the wrong kind are errors", wrong_kind),
-    ("the addresses of both ends agree", addresses),
-    ("sockets are counted", counted),
 ];
 
-fn conform(open: fn(&Config) -> io::Result<Box<dyn Driver>>) {
+/// What drivers of an operating system's do besides.
+#[cfg(unix)]
+const SYSTEM_CHECKS: &[(&str, Check)] = &[
+    ("a pipe's end is received from and ends", pipe_ends),
+    ("a pipe that is full goes on when it is emptied", pipe_full),
+    (
+        "what has become readable stays so until it is received",
+        readable_stays,
+    ),
+    ("a file of a disk is refused or is always ready", disk_file),
+];
+
+type Open = fn(&Config) -> io::Result<Box<dyn Driver>>;
+
+fn conform(open: Open) {
+    conform_to(CHECKS, open, through_tcp);
+    conform_to(STREAM_CHECKS, open, through_tcp);
+}
+
+fn conform_to(
+    checks: &[(&str, Check)],
+    open: Open,
+    pair: fn(&mut Subject) -> (SocketId, SocketId),
+) {
     let mut failed = Vec::new();
-    for (name, check) in CHECKS {
+    for (name, check) in checks {
         let passed = std::panic::catch_unwind(|| {
             let mut subject = Subject {
                 driver: open(&Config::default()).unwrap(),
                 woken: Vec::new(),
+                pair,
             };
             check(&mut subject);
             assert_eq!(subject.driver.sockets(), 0, "sockets are left open");
@@ -95,12 +143,36 @@ fn conform(open: fn(&Config) -> io::Result<Box<dyn Driver>>) {
 
 #[test]
 fn the_selector_conforms() {
-    conform(|config| Ok(Box::new(super::selector::Selector::open(config)?)));
+    conform(|config| super::open(DriverKind::Selector, config));
 }
 
+#[cfg(unix)]
 #[test]
-fn the_driver_that_fits_this_machine_conforms() {
-    conform(super::open);
+fn poll_conforms() {
+    conform(|config| super::open(DriverKind::Poll, config));
+}
+
+/// The drivers of an operating system's.
+#[cfg(unix)]
+const SYSTEMS: [Open; 2] = [
+    |config| super::open(DriverKind::Selector, config),
+    |config| super::open(DriverKind::Poll, config),
+];
+
+#[cfg(unix)]
+#[test]
+fn the_drivers_of_a_system_take_its_descriptors() {
+    for open in SYSTEMS {
+        conform_to(SYSTEM_CHECKS, open, through_tcp);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn unix_streams_are_streams_as_others_are() {
+    for open in SYSTEMS {
+        conform_to(STREAM_CHECKS, open, through_unix);
+    }
 }
 
 #[test]
@@ -175,7 +247,15 @@ impl Subject {
     fn listen(&mut self) -> (SocketId, SocketAddr) {
         let any = "127.0.0.1:0".parse().unwrap();
         let listener = self.driver.listen(any, &ListenOptions::default()).unwrap();
-        (listener, self.driver.local_addr(listener).unwrap())
+        (listener, self.local_addr(listener))
+    }
+
+    fn local_addr(&self, socket: SocketId) -> SocketAddr {
+        self.driver.local_addr(socket).unwrap().ip().unwrap()
+    }
+
+    fn peer_addr(&self, socket: SocketId) -> SocketAddr {
+        self.driver.peer_addr(socket).unwrap().ip().unwrap()
     }
 
     fn connect(&mut self, address: SocketAddr) -> io::Result<SocketId> {
@@ -190,17 +270,14 @@ impl Subject {
     }
 
     fn accept(&mut self, listener: SocketId) -> (SocketId, SocketAddr) {
-        self.complete(2, |driver, caller| driver.accept(listener, caller))
-            .unwrap()
+        let accepted = self.complete(2, |driver, caller| driver.accept(listener, caller));
+        let (socket, peer) = accepted.unwrap();
+        (socket, peer.ip().unwrap())
     }
 
     /// Two ends of a connection.
     fn pair(&mut self) -> (SocketId, SocketId) {
-        let (listener, address) = self.listen();
-        let client = self.connect(address).unwrap();
-        let (server, _) = self.accept(listener);
-        self.driver.close(listener);
-        (client, server)
+        (self.pair)(self)
     }
 
     fn close(&mut self, sockets: impl IntoIterator<Item = SocketId>) {
@@ -228,6 +305,36 @@ impl Subject {
             }
             all.extend(came);
         }
+    }
+
+    /// A datagram socket and its address.
+    fn datagram(&mut self) -> (SocketId, SocketAddr) {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let socket = self.driver.bind_datagram(any, &UdpOptions::default());
+        let socket = socket.unwrap();
+        (socket, self.local_addr(socket))
+    }
+
+    fn send_to(&mut self, socket: SocketId, bytes: &[u8], to: SocketAddr) {
+        let sent = self.complete(4, |driver, caller| {
+            driver.send_to(socket, bytes, &to.into(), caller)
+        });
+        assert_eq!(sent.unwrap(), bytes.len());
+    }
+
+    fn receive_from(
+        &mut self,
+        socket: SocketId,
+        length: usize,
+        take: Take,
+    ) -> (Vec<u8>, SocketAddr) {
+        let mut buffer = vec![0; length];
+        let received = self.complete(3, |driver, caller| {
+            driver.receive_from(socket, &mut buffer, take, caller)
+        });
+        let (count, from) = received.unwrap();
+        buffer.truncate(count);
+        (buffer, from.ip().unwrap())
     }
 
     fn try_receive(&mut self, number: u64, socket: SocketId) -> Poll<io::Result<Vec<u8>>> {
@@ -264,6 +371,21 @@ impl Subject {
     }
 }
 
+fn through_tcp(subject: &mut Subject) -> (SocketId, SocketId) {
+    let (listener, address) = subject.listen();
+    let client = subject.connect(address).unwrap();
+    let (server, _) = subject.accept(listener);
+    subject.driver.close(listener);
+    (client, server)
+}
+
+#[cfg(unix)]
+fn through_unix(subject: &mut Subject) -> (SocketId, SocketId) {
+    let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut adopt = |end| subject.driver.adopt(Source::UnixStream(end)).unwrap();
+    (adopt(one), adopt(other))
+}
+
 /// Long enough for a loopback connection on a busy machine.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -283,6 +405,12 @@ fn notification(subject: &mut Subject) {
         scope.spawn(|| notifier.notify());
         assert_eq!(subject.wait(Wait::Forever), []);
     });
+    for _ in 0..1000 {
+        notifier.notify();
+    }
+    assert_eq!(subject.wait(Wait::Forever), []);
+    let events = subject.driver.wait(Wait::Not, &mut subject.woken).unwrap();
+    assert_eq!(events, 0, "it is used up");
 }
 
 fn address_in_use(subject: &mut Subject) {
@@ -389,7 +517,8 @@ fn abandoned(subject: &mut Subject) {
     subject.send(client, b"kept");
     // Complete, and the one who asked is gone.
     subject.wait(Wait::AtMost(LIMIT));
-    subject.wait(Wait::Not);
+    let events = subject.driver.wait(Wait::Not, &mut subject.woken).unwrap();
+    assert_eq!(events, 0, "what nobody takes does not end every wait");
     assert_eq!(subject.receive(server, 10).unwrap(), b"kept");
     subject.close([client, server]);
 }
@@ -543,10 +672,21 @@ fn wrong_kind(subject: &mut Subject) {
     assert!(subject.driver.peer_addr(listener).is_err());
     assert!(subject.driver.set_nodelay(listener, true).is_err());
     assert!(subject.driver.shutdown(listener, Shutdown::Both).is_err());
+    let mut buffer = [0; 8];
+    let driver = &mut *subject.driver;
+    let to = address.into();
+    let sent = ask(3, |caller| driver.send_to(listener, b"x", &to, caller));
+    assert!(matches!(sent, Poll::Ready(Err(_))));
     let client = subject.connect(address).unwrap();
     let (server, _) = subject.accept(listener);
     subject.send(client, b"x");
     assert_eq!(subject.receive(server, 10).unwrap(), b"x");
+    subject.send(client, b"y");
+    let received = subject.complete(3, |driver, caller| {
+        driver.receive_from(server, &mut buffer, Take::Out, caller)
+    });
+    assert!(received.is_err());
+    assert_eq!(subject.receive(server, 10).unwrap(), b"y");
     subject.close([listener, client, server]);
 }
 
@@ -554,10 +694,10 @@ fn addresses(subject: &mut Subject) {
     let (listener, address) = subject.listen();
     let client = subject.connect(address).unwrap();
     let (server, peer) = subject.accept(listener);
-    assert_eq!(subject.driver.local_addr(client).unwrap(), peer);
-    assert_eq!(subject.driver.peer_addr(client).unwrap(), address);
-    assert_eq!(subject.driver.local_addr(server).unwrap(), address);
-    assert_eq!(subject.driver.peer_addr(server).unwrap(), peer);
+    assert_eq!(subject.local_addr(client), peer);
+    assert_eq!(subject.peer_addr(client), address);
+    assert_eq!(subject.local_addr(server), address);
+    assert_eq!(subject.peer_addr(server), peer);
     subject.close([listener, client, server]);
 }
 
@@ -569,7 +709,182 @@ fn counted(subject: &mut Subject) {
     assert_eq!(subject.driver.sockets(), 1);
     subject.close([server]);
     let adopted = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let adopted = subject.driver.adopt_listener(adopted).unwrap();
+    let adopted = Source::TcpListener(adopted);
+    let adopted = subject.driver.adopt(adopted).unwrap();
     assert_eq!(subject.driver.sockets(), 1);
     subject.close([adopted]);
+}
+
+fn datagrams_arrive(subject: &mut Subject) {
+    let ((one, here), (other, there)) = (subject.datagram(), subject.datagram());
+    for text in ["hello", "", "longer", "x"] {
+        subject.send_to(one, text.as_bytes(), there);
+    }
+    for _ in 0..2 {
+        let peeked = subject.receive_from(other, 4, Take::Copy);
+        assert_eq!(peeked, (b"hell".to_vec(), here));
+    }
+    for text in ["hello", ""] {
+        let received = subject.receive_from(other, 100, Take::Out);
+        assert_eq!(received, (text.as_bytes().to_vec(), here));
+    }
+    // What does not fit is lost, and nothing else is.
+    assert_eq!(subject.receive_from(other, 2, Take::Out).0, b"lo");
+    assert_eq!(subject.receive_from(other, 2, Take::Out).0, b"x");
+    let mut buffer = [0; 4];
+    let driver = &mut *subject.driver;
+    let waits = ask(3, |caller| {
+        driver.receive_from(other, &mut buffer, Take::Out, caller)
+    });
+    assert!(waits.is_pending());
+    subject.send_to(other, b"back", here);
+    assert_eq!(
+        subject.receive_from(one, 9, Take::Out),
+        (b"back".to_vec(), there)
+    );
+    subject.close([one, other]);
+}
+
+fn datagrams_stay(subject: &mut Subject) {
+    let ((one, _), (other, there)) = (subject.datagram(), subject.datagram());
+    for round in 0..3u8 {
+        assert!(subject.try_receive(10, other).is_pending());
+        assert!(subject.try_receive(11, other).is_pending());
+        subject.send_to(one, &[round, 1], there);
+        subject.send_to(one, &[round, 2], there);
+        assert_eq!(subject.wait(Wait::AtMost(LIMIT)), [task(11)]);
+        // The one who asked is gone.
+        subject.wait(Wait::Not);
+        for number in [1, 2] {
+            assert_eq!(subject.receive_from(other, 9, Take::Out).0, [round, number]);
+        }
+    }
+    subject.close([one, other]);
+}
+
+fn connected_datagrams(subject: &mut Subject) {
+    let ((one, here), (other, there)) = (subject.datagram(), subject.datagram());
+    assert!(subject.driver.peer_addr(one).is_err());
+    subject.driver.connect_datagram(one, &there.into()).unwrap();
+    subject
+        .driver
+        .connect_datagram(other, &here.into())
+        .unwrap();
+    assert_eq!(subject.peer_addr(one), there);
+    let (stranger, _) = subject.datagram();
+    subject.send_to(stranger, b"psst", here);
+    for (from, to) in [(one, other), (other, one)] {
+        subject.send(from, b"hello");
+        let parts = [IoSlice::new(b"a"), IoSlice::new(b""), IoSlice::new(b"bc")];
+        let sent = subject.complete(4, |driver, caller| driver.send(from, &parts, caller));
+        assert_eq!(sent.unwrap(), 3);
+        assert_eq!(subject.receive(to, 100).unwrap(), b"hello");
+        assert_eq!(
+            subject.receive(to, 100).unwrap(),
+            b"abc",
+            "it is one datagram"
+        );
+        assert!(subject.try_receive(3, to).is_pending());
+    }
+    subject.close([one, stranger]);
+    // Nobody is there any more, which the next but one call says at the latest.
+    subject.send(other, b"anybody?");
+    let error = subject.receive(other, 10).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    subject.close([other]);
+}
+
+fn datagrams_in_use(subject: &mut Subject) {
+    let (socket, address) = subject.datagram();
+    let again = subject
+        .driver
+        .bind_datagram(address, &UdpOptions::default());
+    assert_eq!(again.unwrap_err().kind(), ErrorKind::AddrInUse);
+    // A stream's port is another's.
+    let listener = subject.driver.listen(address, &ListenOptions::default());
+    let listener = listener.unwrap();
+    assert!(
+        subject
+            .driver
+            .connect_datagram(listener, &address.into())
+            .is_err()
+    );
+    subject.close([socket, listener]);
+}
+
+/// A pipe whose ends both are in the driver: the one to read, the one to write.
+#[cfg(unix)]
+fn pipe(subject: &mut Subject) -> (SocketId, SocketId) {
+    let (reader, writer) = io::pipe().unwrap();
+    let mut adopt = |end| subject.driver.adopt(Source::Descriptor(end)).unwrap();
+    (adopt(reader.into()), adopt(writer.into()))
+}
+
+#[cfg(unix)]
+fn pipe_ends(subject: &mut Subject) {
+    let (reader, writer) = pipe(subject);
+    assert!(subject.try_receive(3, reader).is_pending());
+    subject.send(writer, b"hello");
+    assert_eq!(subject.receive(reader, 3).unwrap(), b"hel");
+    assert_eq!(subject.receive(reader, 9).unwrap(), b"lo");
+    assert!(subject.try_receive(3, reader).is_pending());
+    subject.send(writer, b"bye");
+    subject.close([writer]);
+    assert_eq!(subject.rest(reader), b"bye");
+    assert!(subject.driver.local_addr(reader).is_err());
+    assert!(subject.driver.shutdown(reader, Shutdown::Both).is_err());
+    subject.close([reader]);
+
+    let (reader, writer) = pipe(subject);
+    subject.fill(writer);
+    subject.close([reader]);
+    let nobody_reads = subject.complete(4, |driver, caller| {
+        driver.send(writer, &[IoSlice::new(b"x")], caller)
+    });
+    assert_eq!(nobody_reads.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    subject.close([writer]);
+}
+
+#[cfg(unix)]
+fn pipe_full(subject: &mut Subject) {
+    let (reader, writer) = pipe(subject);
+    for _ in 0..3 {
+        let mut sent = subject.fill(writer);
+        while sent > 0 {
+            sent -= subject.receive(reader, 1024 * 1024).unwrap().len();
+        }
+        subject.send(writer, b"x");
+        assert_eq!(subject.receive(reader, 10).unwrap(), b"x");
+    }
+    subject.close([reader, writer]);
+}
+
+#[cfg(unix)]
+fn readable_stays(subject: &mut Subject) {
+    let (reader, writer) = pipe(subject);
+    let ready = |subject: &mut Subject| {
+        let driver = &mut *subject.driver;
+        ask(5, |caller| driver.readable(reader, caller)).is_ready()
+    };
+    assert!(!ready(subject));
+    subject.send(writer, b"x");
+    assert_eq!(subject.wait(Wait::AtMost(LIMIT)), [task(5)]);
+    assert!(ready(subject) && ready(subject));
+    assert_eq!(subject.wait(Wait::Not), [], "it is told once");
+    assert_eq!(subject.receive(reader, 10).unwrap(), b"x");
+    assert!(subject.try_receive(3, reader).is_pending());
+    assert!(!ready(subject));
+    subject.close([reader, writer]);
+}
+
+#[cfg(unix)]
+fn disk_file(subject: &mut Subject) {
+    let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+    match subject.driver.adopt(Source::Descriptor(file.into())) {
+        Err(error) => assert_eq!(error.kind(), ErrorKind::PermissionDenied),
+        Ok(file) => {
+            assert_eq!(subject.receive(file, 4).unwrap().len(), 4);
+            subject.close([file]);
+        }
+    }
 }

@@ -1,19 +1,15 @@
 //! A TCP connection.
-//!
-//! What a task does with it again and again returns a small future by hand: an `async fn` would
-//! hold its arguments a second time, in every connection that waits.
 
 use crate::core::Core;
 use crate::driver::{ConnectOptions, SocketId};
+use crate::net::methods::{reading, splitting, writing};
 use crate::net::socket::Socket;
-use crate::net::{Chunk, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::runtime::current;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
-use std::net::{Shutdown, SocketAddr};
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// A TCP connection. Closed when it is dropped.
@@ -90,140 +86,12 @@ impl TcpStream {
         Ok(stream)
     }
 
-    /// Receives what has come, in a buffer lent by the loop; empty when the peer has
-    /// finished. Holds no buffer while it waits.
-    ///
-    /// # Errors
-    /// What the operating system says, for example `ConnectionReset`.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost.
-    pub fn receive(&mut self) -> impl Future<Output = io::Result<Chunk>> {
-        poll_fn(move |cx| self.poll_receive(cx))
-    }
-
-    /// Reads into `buffer` and returns how many bytes came; 0 when the peer has finished, or
-    /// `buffer` is empty.
-    ///
-    /// # Errors
-    /// What the operating system says, for example `ConnectionReset`.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost.
-    pub fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> {
-        poll_fn(move |cx| self.poll_read(cx, buffer))
-    }
-
-    /// Writes what fits and returns how many bytes that were.
-    ///
-    /// # Errors
-    /// What the operating system says, for example `BrokenPipe`.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: a dropped future has written nothing.
-    pub fn write(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<usize>> {
-        poll_fn(move |cx| self.poll_write(cx, bytes))
-    }
-
-    /// Writes all of `bytes`.
-    ///
-    /// # Errors
-    /// What the operating system says; `WriteZero` when the socket takes no more.
-    ///
-    /// # Cancel safety
-    /// Some of the bytes may have been written: close the stream.
-    pub fn write_all(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>> {
-        let mut left = bytes;
-        poll_fn(move |cx| poll_write_all(&self.socket, cx, &mut left))
-    }
-
-    /// Writes what fits of several buffers, one behind the other.
-    ///
-    /// # Errors
-    /// What the operating system says, for example `BrokenPipe`.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: a dropped future has written nothing.
-    pub async fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_write_vectored(cx, buffers)).await
-    }
-
-    /// Writes all of several buffers, one behind the other. Leaves `buffers` advanced.
-    ///
-    /// # Errors
-    /// What the operating system says; `WriteZero` when the socket takes no more.
-    ///
-    /// # Cancel safety
-    /// Some of the bytes may have been written: close the stream.
-    pub async fn write_all_vectored(&mut self, buffers: &mut [IoSlice<'_>]) -> io::Result<()> {
-        let mut left = buffers;
-        // Empty ones in front would look like a socket that takes no more.
-        IoSlice::advance_slices(&mut left, 0);
-        while !left.is_empty() {
-            match self.write_vectored(left).await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                count => IoSlice::advance_slices(&mut left, count),
-            }
-        }
-        Ok(())
-    }
-
-    /// Polls for what [`receive`](TcpStream::receive) returns.
-    #[inline]
-    pub fn poll_receive(&mut self, cx: &Context<'_>) -> Poll<io::Result<Chunk>> {
-        self.socket.poll_receive(cx)
-    }
-
-    /// Polls for what [`read`](TcpStream::read) returns.
-    pub fn poll_read(&mut self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.socket.poll_read(cx, buffer)
-    }
-
-    /// Polls for what [`write`](TcpStream::write) returns.
-    #[inline]
-    pub fn poll_write(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.socket.poll_write(cx, &[IoSlice::new(bytes)])
-    }
-
-    /// Polls for what [`write_vectored`](TcpStream::write_vectored) returns.
-    pub fn poll_write_vectored(
-        &mut self,
-        cx: &Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.socket.poll_write(cx, buffers)
-    }
-
-    /// Tells the peer that nothing more will be sent, or stops receiving, or both.
-    ///
-    /// # Errors
-    /// What the operating system says, for example `NotConnected`.
-    pub fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
-        let mut driver = self.socket.core.driver.borrow_mut();
-        driver.shutdown(self.socket.id, how)
-    }
-
-    /// Halves for reading and writing at the same time within one task.
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        (ReadHalf::new(&self.socket), WriteHalf::new(&self.socket))
-    }
-
-    /// Halves for two tasks. The connection is closed when both are dropped; a dropped write half
-    /// tells the peer that nothing more will be sent.
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        let socket = Rc::new(self.socket);
-        (
-            OwnedReadHalf::new(socket.clone()),
-            OwnedWriteHalf::new(socket),
-        )
-    }
-
     /// The address of the other end.
     ///
     /// # Errors
     /// `NotConnected` when the connection is gone.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.core.driver.borrow().peer_addr(self.socket.id)
+        self.socket.peer_addr()?.ip()
     }
 
     /// The connection's own address.
@@ -231,7 +99,7 @@ impl TcpStream {
     /// # Errors
     /// What the operating system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.core.driver.borrow().local_addr(self.socket.id)
+        self.socket.local_addr()?.ip()
     }
 
     /// Sets what closing does about bytes that the peer has not taken yet (`SO_LINGER`): `None`,
@@ -254,21 +122,9 @@ impl TcpStream {
     }
 }
 
-/// Writes what is left, and takes off what was written.
-#[inline]
-pub(crate) fn poll_write_all(
-    socket: &Socket,
-    cx: &Context<'_>,
-    left: &mut &[u8],
-) -> Poll<io::Result<()>> {
-    while !left.is_empty() {
-        match ready!(socket.poll_write(cx, &[IoSlice::new(left)]))? {
-            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            count => *left = &left[count..],
-        }
-    }
-    Poll::Ready(Ok(()))
-}
+reading!(TcpStream);
+writing!(TcpStream);
+splitting!(TcpStream);
 
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

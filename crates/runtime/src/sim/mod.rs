@@ -45,8 +45,9 @@
 //!
 //! **What is simulated.** Every address is one of this world's, so a client may connect from
 //! `10.1.2.3` to a listener at `10.0.0.1`; the groups of a [partition](net::partition) are told
-//! apart by address. Bytes of one connection arrive in order, after a delay, or not at all. Work
-//! takes no time: a step that computes for a second does so in no time of the world. Jobs of the
+//! apart by address. Bytes of one connection arrive in order, after a delay, or not at all; datagrams
+//! overtake each other, come twice or get lost. Unix sockets, and descriptors of the system's, are
+//! none of this world's: `Unsupported`. Work takes no time: a step that computes for a second does so in no time of the world. Jobs of the
 //! blocking pool run on another thread, but one at a time while the loop stands still, and take
 //! a drawn time of the world; two jobs that wait for each other never end.
 //!

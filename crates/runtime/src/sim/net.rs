@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Cuts all ways between two groups of addresses. What is on its way waits, and is sent again
 /// until the network [heals](heal): connects for 127 s, bytes for 924 s, then they fail with
-/// `TimedOut`.
+/// `TimedOut`. Datagrams are lost.
 #[track_caller]
 pub fn partition(these: impl IntoIterator<Item = IpAddr>, those: impl IntoIterator<Item = IpAddr>) {
     let (these, those) = (these.into_iter().collect(), those.into_iter().collect());
@@ -35,7 +35,7 @@ pub fn reset(end: SocketAddr) {
     with_world(|world| world.reset_where(|address| address == end));
 }
 
-/// Has the program at the end `address` of a connection read nothing any more: its reads wait, and
+/// Has the program at the end `address` of a connection, or at a datagram socket, read nothing any more: its reads wait, and
 /// its peer can send until the [buffers](Link::buffer_bytes) are full.
 #[track_caller]
 pub fn stop_reading(address: SocketAddr) {

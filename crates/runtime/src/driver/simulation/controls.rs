@@ -60,6 +60,9 @@ impl Simulation {
 
     pub(crate) fn resume_reading(&mut self, address: SocketAddr) {
         self.not_reading.remove(&address);
+        for key in self.datagrams.get(&address).cloned().unwrap_or_default() {
+            self.wake_reader(key);
+        }
         for key in self.streams() {
             if self.stream(key).is_some_and(|it| it.local == address) {
                 self.wake_reader(key);
@@ -87,6 +90,7 @@ impl Simulation {
                     format!("a stream from {} to {}", stream.local, stream.remote)
                 }
                 Kind::Stream(_) => return None,
+                Kind::Datagram(socket) => format!("a datagram socket at {}", socket.local),
             };
             let mut waits = [&socket.reader, &socket.writer].map(&name).to_vec();
             waits.retain(|who| !who.is_empty());

@@ -15,6 +15,8 @@ pub(crate) enum Event {
     Arrival { to: DefaultKey },
     /// Bytes have been on their way to a socket for so long that their sender gives up.
     GiveUp { to: DefaultKey, since: Nanos },
+    /// A datagram arrives.
+    Flight { number: u64 },
     /// A job of the blocking pool is done.
     Job { number: u64 },
 }

@@ -11,10 +11,10 @@ pub struct Link {
     /// the round trip within a data centre.
     pub delay: Duration,
     /// How much longer it may take; what lies between is drawn for each segment. Bytes never
-    /// overtake each other. Default 250 µs.
+    /// overtake each other, datagrams do. Default 250 µs.
     pub jitter: Duration,
     /// Bytes that may be on their way or unread, for each direction; a sender waits for room
-    /// beyond that. Default 64 KiB, the window of TCP without scaling (RFC 9293 §3.1).
+    /// beyond that, a datagram is lost. Default 64 KiB, the window of TCP without scaling (RFC 9293 §3.1).
     pub buffer_bytes: usize,
 }
 
@@ -37,8 +37,11 @@ pub struct Faults {
     pub one_byte_reads: f64,
     /// A write takes a part of what it was given.
     pub partial_writes: f64,
-    /// A segment is lost once and comes with its retransmission, [`RETRANSMISSION`] later.
+    /// A segment is lost once and comes with its retransmission, [`RETRANSMISSION`] later. A
+    /// datagram is lost for good.
     pub losses: f64,
+    /// A datagram comes twice.
+    pub duplicates: f64,
     /// A segment that arrives resets its connection.
     pub resets: f64,
     /// A connect is refused although somebody listens.
@@ -60,6 +63,7 @@ impl Faults {
             one_byte_reads: 0.2,
             partial_writes: 0.2,
             losses: 0.02,
+            duplicates: 0.02,
             resets: 0.01,
             refusals: 0.02,
             unreachable: 0.02,
@@ -74,6 +78,7 @@ impl Faults {
             one_byte_reads,
             partial_writes,
             losses,
+            duplicates,
             resets,
             refusals,
             unreachable,
@@ -84,6 +89,7 @@ impl Faults {
             one_byte_reads,
             partial_writes,
             losses,
+            duplicates,
             resets,
             refusals,
             unreachable,

@@ -9,6 +9,7 @@
 
 mod bell;
 mod controls;
+mod datagrams;
 mod events;
 mod faults;
 mod jobs;
@@ -17,21 +18,27 @@ mod socket;
 
 pub use faults::{Broken, Fault, Faults, Link, RETRANSMISSION};
 
-use super::{ConnectOptions, Driver, ListenOptions, SocketId, Wait};
+use super::{
+    Address, ConnectOptions, Driver, ListenOptions, SocketId, Source, Take, UdpOptions, Wait,
+};
 use crate::blocking::Jobs;
 use crate::clock::{self, WorldTime};
 use crate::inbox::Notify;
 use crate::task::{Caller, Waiter};
 use bell::Bell;
+use datagrams::Flight;
 use events::{Event, Events, Nanos};
 use jobs::JobThread;
 use slotmap::{DefaultKey, SlotMap};
 use socket::{Kind, Listener, Segment, Socket, State, Stream};
+use socket2::SockRef;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::ops::RangeInclusive;
+#[cfg(unix)]
+use std::os::unix::net::SocketAddr as UnixAddress;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -71,6 +78,11 @@ pub(crate) struct Simulation {
     /// Those the program has; the others wait in backlogs.
     owned: usize,
     listeners: BTreeMap<SocketAddr, Vec<DefaultKey>>,
+    /// Datagram sockets by their address.
+    datagrams: BTreeMap<SocketAddr, Vec<DefaultKey>>,
+    /// Datagrams that are on their way, by the number of those before them.
+    flights: BTreeMap<u64, Flight>,
+    flights_begun: u64,
     /// Connections by their two ends. Only asked for one, never walked through.
     connections: HashSet<(SocketAddr, SocketAddr)>,
     next_port: u16,
@@ -103,6 +115,9 @@ impl Simulation {
             sockets: SlotMap::new(),
             owned: 0,
             listeners: BTreeMap::new(),
+            datagrams: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            flights_begun: 0,
             connections: HashSet::new(),
             next_port: *EPHEMERAL_PORTS.start(),
             woken: Vec::new(),
@@ -186,7 +201,7 @@ impl Simulation {
     fn stream_of(&mut self, socket: SocketId) -> io::Result<&mut Stream> {
         match &mut self.sockets.get_mut(socket.0).ok_or_else(closed)?.kind {
             Kind::Stream(stream) => Ok(stream),
-            Kind::Listener(_) => Err(ErrorKind::InvalidInput.into()),
+            Kind::Listener(_) | Kind::Datagram(_) => Err(ErrorKind::InvalidInput.into()),
         }
     }
 
@@ -262,15 +277,13 @@ impl Driver for Simulation {
         }
         let mut address = address;
         if address.port() == 0 {
-            let ip = address.ip();
             let free = |address: &SocketAddr| !self.listeners.contains_key(address);
-            let mut ports = EPHEMERAL_PORTS.map(|port| SocketAddr::new(ip, port));
-            address = ports.rfind(free).ok_or(ErrorKind::AddrInUse)?;
+            address = ephemeral(address.ip(), free).ok_or(ErrorKind::AddrInUse)?;
         }
         let sharing = self.listeners.entry(address).or_default();
         let shares = |key: &DefaultKey| match &self.sockets[*key].kind {
             Kind::Listener(listener) => listener.reuse_port,
-            Kind::Stream(_) => unreachable!("only listeners listen"),
+            Kind::Stream(_) | Kind::Datagram(_) => unreachable!("only listeners listen"),
         };
         let may_share = options.reuse_port && sharing.iter().all(shares);
         if !sharing.is_empty() && !may_share {
@@ -287,16 +300,31 @@ impl Driver for Simulation {
         Ok(id)
     }
 
-    /// Its address is listened at in this world; the real socket is closed.
-    fn adopt_listener(&mut self, listener: std::net::TcpListener) -> io::Result<SocketId> {
-        self.listen(listener.local_addr()?, &ListenOptions::default())
+    /// The address of a socket is taken in this world; the real socket is closed.
+    fn adopt(&mut self, source: Source) -> io::Result<SocketId> {
+        match source {
+            Source::TcpListener(listener) => {
+                self.listen(listener.local_addr()?, &ListenOptions::default())
+            }
+            Source::UdpSocket(socket) => {
+                self.bind_datagram(socket.local_addr()?, &UdpOptions::default())
+            }
+            #[cfg(unix)]
+            Source::UnixListener(_) => Err(unsupported("UnixListener")),
+            #[cfg(unix)]
+            Source::UnixStream(_) => Err(unsupported("UnixStream")),
+            #[cfg(unix)]
+            Source::UnixDatagram(_) => Err(unsupported("UnixDatagram")),
+            #[cfg(unix)]
+            Source::Descriptor(_) => Err(unsupported("a descriptor of the system's")),
+        }
     }
 
     fn accept(
         &mut self,
         listener: SocketId,
         caller: &Caller<'_>,
-    ) -> Poll<io::Result<(SocketId, SocketAddr)>> {
+    ) -> Poll<io::Result<(SocketId, Address)>> {
         let socket = self.sockets.get_mut(listener.0).ok_or_else(closed)?;
         let Kind::Listener(listening) = &socket.kind else {
             return Poll::Ready(Err(ErrorKind::InvalidInput.into()));
@@ -318,18 +346,11 @@ impl Driver for Simulation {
         let stream = self.stream_mut(key);
         let stream = stream.expect("what waits in a backlog is closed with its listener only");
         stream.owned = true;
-        Poll::Ready(Ok((SocketId(key), stream.remote)))
+        Poll::Ready(Ok((SocketId(key), stream.remote.into())))
     }
 
     fn connect(&mut self, address: SocketAddr, options: &ConnectOptions) -> io::Result<SocketId> {
-        let mut address = address;
-        if address.ip().is_unspecified() {
-            // As Linux has it: to everywhere is to oneself.
-            address.set_ip(match address {
-                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-            });
-        }
+        let address = everywhere_is_here(address);
         let local = self.local_end(options.local_addr, address)?;
         if !self.has_descriptor(self.faults.connect_failures) {
             self.broke(Fault::ConnectFailed, local, address);
@@ -375,6 +396,10 @@ impl Driver for Simulation {
         buffer: &mut [u8],
         caller: &Caller<'_>,
     ) -> Poll<io::Result<usize>> {
+        if self.is_datagram(socket) {
+            let received = self.receive_datagram(socket, buffer, Take::Out, caller);
+            return received.map_ok(|(count, _)| count);
+        }
         let stream = self.stream_of(socket)?;
         let (available, peer, local) = (stream.arrived.len(), stream.peer, stream.local);
         let waits = self.not_reading.contains(&local);
@@ -410,6 +435,9 @@ impl Driver for Simulation {
         buffers: &[IoSlice<'_>],
         caller: &Caller<'_>,
     ) -> Poll<io::Result<usize>> {
+        if self.is_datagram(socket) {
+            return Poll::Ready(self.send_datagram(socket, gather(buffers, usize::MAX), None));
+        }
         let stream = self.stream_of(socket)?;
         match &mut stream.state {
             State::Over(why) | State::Failed(why) => {
@@ -434,11 +462,7 @@ impl Driver for Simulation {
         if count == 0 {
             return Poll::Ready(Ok(0));
         }
-        let mut bytes = Vec::with_capacity(count);
-        for buffer in buffers {
-            let fits = buffer.len().min(count - bytes.len());
-            bytes.extend_from_slice(&buffer[..fits]);
-        }
+        let bytes = gather(buffers, count);
         self.stream_of(socket)?.room -= count;
         match self.stream(peer) {
             // It may not know yet that it is connected.
@@ -477,12 +501,72 @@ impl Driver for Simulation {
         Ok(())
     }
 
+    fn bind_datagram(&mut self, address: SocketAddr, options: &UdpOptions) -> io::Result<SocketId> {
+        self.open_datagram(address, options)
+    }
+
+    fn connect_datagram(&mut self, socket: SocketId, peer: &Address) -> io::Result<()> {
+        self.set_datagram_peer(socket, peer.clone().ip()?)
+    }
+
+    fn receive_from(
+        &mut self,
+        socket: SocketId,
+        buffer: &mut [u8],
+        what: Take,
+        caller: &Caller<'_>,
+    ) -> Poll<io::Result<(usize, Address)>> {
+        self.receive_datagram(socket, buffer, what, caller)
+    }
+
+    fn send_to(
+        &mut self,
+        socket: SocketId,
+        bytes: &[u8],
+        to: &Address,
+        _: &Caller<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let to = to.clone().ip()?;
+        Poll::Ready(self.send_datagram(socket, bytes.to_vec(), Some(to)))
+    }
+
+    #[cfg(unix)]
+    fn listen_unix(&mut self, _: &UnixAddress, _: u32) -> io::Result<SocketId> {
+        Err(unsupported("UnixListener"))
+    }
+
+    #[cfg(unix)]
+    fn connect_unix(&mut self, _: &UnixAddress) -> io::Result<SocketId> {
+        Err(unsupported("UnixStream"))
+    }
+
+    #[cfg(unix)]
+    fn bind_unix_datagram(&mut self, _: Option<&UnixAddress>) -> io::Result<SocketId> {
+        Err(unsupported("UnixDatagram"))
+    }
+
+    #[cfg(unix)]
+    fn try_send_to(&mut self, _: SocketId, _: &[u8], _: &Address) -> io::Result<()> {
+        Err(unsupported("UnixDatagram"))
+    }
+
+    fn readable(&mut self, _: SocketId, _: &Caller<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(unsupported("waiting for a descriptor")))
+    }
+
     fn close(&mut self, socket: SocketId) -> [Waiter; 2] {
         match self.sockets.get(socket.0).map(|socket| &socket.kind) {
             None => [Waiter::NOBODY; 2],
             Some(Kind::Stream(_)) => {
                 self.owned -= 1;
                 self.close_stream(socket.0, false)
+            }
+            Some(Kind::Datagram(datagram)) => {
+                self.owned -= 1;
+                self.forget_datagram(socket.0, datagram.local);
+                let closed = self.sockets.remove(socket.0);
+                let closed = closed.expect("it was found just now");
+                [closed.reader, closed.writer]
             }
             Some(Kind::Listener(listener)) => {
                 self.owned -= 1;
@@ -505,17 +589,22 @@ impl Driver for Simulation {
         }
     }
 
-    fn local_addr(&self, socket: SocketId) -> io::Result<SocketAddr> {
+    fn local_addr(&self, socket: SocketId) -> io::Result<Address> {
         match &self.sockets.get(socket.0).ok_or_else(closed)?.kind {
-            Kind::Listener(listener) => Ok(listener.address),
-            Kind::Stream(stream) => Ok(stream.local),
+            Kind::Listener(listener) => Ok(listener.address.into()),
+            Kind::Stream(stream) => Ok(stream.local.into()),
+            Kind::Datagram(datagram) => Ok(datagram.local.into()),
         }
     }
 
-    fn peer_addr(&self, socket: SocketId) -> io::Result<SocketAddr> {
+    fn peer_addr(&self, socket: SocketId) -> io::Result<Address> {
+        if let Kind::Datagram(datagram) = &self.sockets.get(socket.0).ok_or_else(closed)?.kind {
+            let remote = datagram.remote.ok_or(ErrorKind::NotConnected)?;
+            return Ok(remote.into());
+        }
         let stream = self.stream(socket.0).ok_or_else(closed)?;
         match stream.state {
-            State::Connected => Ok(stream.remote),
+            State::Connected => Ok(stream.remote.into()),
             _ => Err(ErrorKind::NotConnected.into()),
         }
     }
@@ -530,13 +619,50 @@ impl Driver for Simulation {
         Ok(())
     }
 
+    fn os_socket(&self, _: SocketId) -> io::Result<SockRef<'_>> {
+        Err(unsupported("an option of the system's sockets"))
+    }
+
     fn sockets(&self) -> usize {
         self.owned
+    }
+
+    fn name(&self) -> &'static str {
+        "simulation"
     }
 
     fn simulation(&mut self) -> Option<&mut Simulation> {
         Some(self)
     }
+}
+
+/// A port of an address that is given to one who does not ask for one.
+fn ephemeral(ip: IpAddr, is_free: impl Fn(&SocketAddr) -> bool) -> Option<SocketAddr> {
+    let mut ports = EPHEMERAL_PORTS.map(|port| SocketAddr::new(ip, port));
+    ports.rfind(is_free)
+}
+
+/// As Linux has it: to everywhere is to oneself.
+fn everywhere_is_here(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// The first bytes of several buffers, one behind the other.
+fn gather(buffers: &[IoSlice<'_>], bytes_max: usize) -> Vec<u8> {
+    let length: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+    let length = length.min(bytes_max);
+    let mut bytes = Vec::with_capacity(length);
+    for buffer in buffers {
+        let fits = buffer.len().min(length - bytes.len());
+        bytes.extend_from_slice(&buffer[..fits]);
+    }
+    bytes
 }
 
 fn nanos(duration: Duration) -> Nanos {
@@ -546,6 +672,20 @@ fn nanos(duration: Duration) -> Nanos {
 
 fn closed() -> io::Error {
     io::Error::new(ErrorKind::NotConnected, "the socket is closed")
+}
+
+fn unsupported(what: &str) -> io::Error {
+    io::Error::new(
+        ErrorKind::Unsupported,
+        format!("there is no such thing in a simulated world: {what}"),
+    )
+}
+
+fn too_large() -> io::Error {
+    #[cfg(unix)]
+    return io::Error::from_raw_os_error(libc::EMSGSIZE);
+    #[cfg(not(unix))]
+    return io::Error::from_raw_os_error(10_040);
 }
 
 fn no_descriptor() -> io::Error {

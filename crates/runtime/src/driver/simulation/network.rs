@@ -20,6 +20,7 @@ impl Simulation {
                 Event::Syn { client, attempt } => self.syn_arrives(client, attempt),
                 Event::Arrival { to } => self.segments_arrive(to),
                 Event::GiveUp { to, since } => self.give_up(to, since),
+                Event::Flight { number } => self.flight_arrives(number),
                 Event::Job { number } => {
                     self.note(&format_args!("job {number}"));
                     if let Some(jobs) = &mut self.jobs {
@@ -294,21 +295,21 @@ impl Simulation {
     pub(super) fn listener(&self, key: DefaultKey) -> Option<&Listener> {
         match &self.sockets.get(key)?.kind {
             Kind::Listener(listener) => Some(listener),
-            Kind::Stream(_) => None,
+            Kind::Stream(_) | Kind::Datagram(_) => None,
         }
     }
 
     pub(super) fn stream(&self, key: DefaultKey) -> Option<&Stream> {
         match &self.sockets.get(key)?.kind {
             Kind::Stream(stream) => Some(stream),
-            Kind::Listener(_) => None,
+            Kind::Listener(_) | Kind::Datagram(_) => None,
         }
     }
 
     pub(super) fn stream_mut(&mut self, key: DefaultKey) -> Option<&mut Stream> {
         match &mut self.sockets.get_mut(key)?.kind {
             Kind::Stream(stream) => Some(stream),
-            Kind::Listener(_) => None,
+            Kind::Listener(_) | Kind::Datagram(_) => None,
         }
     }
 }

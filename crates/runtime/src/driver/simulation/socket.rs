@@ -16,6 +16,20 @@ pub(crate) struct Socket {
 pub(crate) enum Kind {
     Listener(Listener),
     Stream(Stream),
+    Datagram(Datagram),
+}
+
+/// A socket that datagrams are sent from and arrive at.
+pub(crate) struct Datagram {
+    pub(crate) local: SocketAddr,
+    /// Whom it is connected with.
+    pub(crate) remote: Option<SocketAddr>,
+    /// Whether others may have the address, too.
+    pub(crate) reused: bool,
+    /// What was not received yet, and who has sent it.
+    pub(crate) arrived: VecDeque<(SocketAddr, Vec<u8>)>,
+    /// What it has sent has found nobody, and it was not told yet.
+    pub(crate) refused: bool,
 }
 
 pub(crate) struct Listener {
@@ -89,6 +103,18 @@ impl Socket {
             kind,
             reader: Waiter::NOBODY,
             writer: Waiter::NOBODY,
+        }
+    }
+}
+
+impl Datagram {
+    pub(crate) fn new(local: SocketAddr, reused: bool) -> Self {
+        Datagram {
+            local,
+            remote: None,
+            reused,
+            arrived: VecDeque::new(),
+            refused: false,
         }
     }
 }
