@@ -44,7 +44,7 @@ mod task;
 pub mod time;
 mod timer;
 
-pub use blocking::{BlockingHandle, spawn_blocking};
+pub use blocking::{BlockingHandle, blocking_stats, spawn_blocking};
 pub use clock::ClockMode;
 pub use config::Config;
 pub use context::{Context, ContextVar, InContext, Token};
@@ -56,7 +56,7 @@ pub use scope::{
     current_task, gather, loop_handle, on_cancel, race, shield, spawn, spawn_named, task_group,
     try_gather, yield_now,
 };
-pub use stats::{LoopStats, TurnStats};
+pub use stats::{BlockingStats, LoopStats, TurnStats};
 pub use task::{Cancelled, JoinError, Panic, TaskId};
 
 /// What the macros of this crate expand to; not for use by hand.
