@@ -31,6 +31,7 @@ mod core;
 mod deadline;
 mod driver;
 mod event_loop;
+pub mod fs;
 mod inbox;
 pub mod net;
 mod ready;
