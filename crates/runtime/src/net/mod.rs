@@ -1,6 +1,8 @@
 //! Sockets.
 
 mod chunk;
+mod connect;
+mod lookup;
 mod socket;
 mod split;
 mod tcp_listener;
@@ -8,6 +10,8 @@ mod tcp_stream;
 
 pub use crate::driver::{ConnectOptions, ListenOptions};
 pub use chunk::Chunk;
+pub use connect::ConnectError;
+pub use lookup::{LookupError, lookup_host};
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 pub use tcp_listener::TcpListener;
 pub use tcp_stream::TcpStream;
