@@ -49,6 +49,7 @@ pub use blocking::{BlockingHandle, blocking_stats, spawn_blocking};
 pub use clock::ClockMode;
 pub use config::Config;
 pub use context::{Context, ContextVar, InContext, Token};
+pub use driver::{DriverKind, UnknownDriver};
 pub use runtime::{Builder, Runtime};
 pub use scope::{
     AllTasks, AsCompleted, CallHandle, GroupError, GroupFailure, GroupTask, JoinHandle, LoopEnded,

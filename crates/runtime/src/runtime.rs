@@ -3,7 +3,7 @@
 use crate::clock::{Clock, ClockMode};
 use crate::config::Config;
 use crate::core::Core;
-use crate::driver::{self, Driver};
+use crate::driver::{self, Driver, DriverKind};
 use crate::event_loop::{EventLoop, Main, drop_quietly};
 use crate::inbox::Inbox;
 use crate::stats::{BlockingStats, LoopStats, TurnStats};
@@ -128,6 +128,7 @@ impl Runtime {
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime")
+            .field("driver", &self.core.driver.borrow().name())
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
@@ -174,6 +175,7 @@ const SPAWNED_BY_DESTRUCTORS_MAX: usize = 1_000_000;
 pub struct Builder {
     config: Config,
     clock: ClockMode,
+    driver: Option<DriverKind>,
 }
 
 impl Builder {
@@ -186,6 +188,13 @@ impl Builder {
     /// Sets where the time comes from; a test takes one that it can move.
     pub fn clock(mut self, mode: ClockMode) -> Self {
         self.clock = mode;
+        self
+    }
+
+    /// Sets what the loop asks for I/O. Default: what the environment variable `MONOLOOP_DRIVER`
+    /// says, `selector` or `poll`; without it, the selector.
+    pub fn driver(mut self, kind: DriverKind) -> Self {
+        self.driver = Some(kind);
         self
     }
 
@@ -204,12 +213,14 @@ impl Builder {
     /// Makes the loop of this thread.
     ///
     /// # Errors
-    /// When the thread has a loop already (`AlreadyExists`), or the operating system has no
-    /// descriptor left for it.
+    /// When the thread has a loop already (`AlreadyExists`), the operating system has no
+    /// descriptor left for it, it lacks the driver (`Unsupported`), or the environment asks for
+    /// one that there is not (`InvalidInput`).
     pub fn build(self) -> io::Result<Runtime> {
         Runtime::is_first()?;
         let config = self.config.at_least_one_of_each();
-        let driver = driver::open(&config)?;
+        let kind = self.driver.map_or_else(DriverKind::asked_for, Ok)?;
+        let driver = driver::open(kind, &config)?;
         Runtime::assemble(config, Clock::new(self.clock), driver)
     }
 }

@@ -5,7 +5,7 @@
 //! completions.
 
 use super::simulation::{Link, Setup, Simulation};
-use super::{ConnectOptions, Driver, ListenOptions, SocketId, Wait};
+use super::{ConnectOptions, Driver, DriverKind, ListenOptions, SocketId, Source, Wait};
 use crate::config::Config;
 use crate::task::{Caller, TaskId, Waiter, WakerIdentity};
 use std::io::{self, ErrorKind, IoSlice};
@@ -75,9 +75,27 @@ const CHECKS: &[(&str, Check)] = &[
     ("sockets are counted", counted),
 ];
 
-fn conform(open: fn(&Config) -> io::Result<Box<dyn Driver>>) {
+/// What drivers of an operating system's do besides.
+#[cfg(unix)]
+const SYSTEM_CHECKS: &[(&str, Check)] = &[
+    ("a pipe's end is received from and ends", pipe_ends),
+    ("a pipe that is full goes on when it is emptied", pipe_full),
+    (
+        "what has become readable stays so until it is received",
+        readable_stays,
+    ),
+    ("a file of a disk is refused or is always ready", disk_file),
+];
+
+type Open = fn(&Config) -> io::Result<Box<dyn Driver>>;
+
+fn conform(open: Open) {
+    conform_to(CHECKS, open);
+}
+
+fn conform_to(checks: &[(&str, Check)], open: Open) {
     let mut failed = Vec::new();
-    for (name, check) in CHECKS {
+    for (name, check) in checks {
         let passed = std::panic::catch_unwind(|| {
             let mut subject = Subject {
                 driver: open(&Config::default()).unwrap(),
@@ -95,12 +113,24 @@ fn conform(open: fn(&Config) -> io::Result<Box<dyn Driver>>) {
 
 #[test]
 fn the_selector_conforms() {
-    conform(|config| Ok(Box::new(super::selector::Selector::open(config)?)));
+    conform(|config| super::open(DriverKind::Selector, config));
 }
 
+#[cfg(unix)]
 #[test]
-fn the_driver_that_fits_this_machine_conforms() {
-    conform(super::open);
+fn poll_conforms() {
+    conform(|config| super::open(DriverKind::Poll, config));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_drivers_of_a_system_take_its_descriptors() {
+    conform_to(SYSTEM_CHECKS, |config| {
+        super::open(DriverKind::Selector, config)
+    });
+    conform_to(SYSTEM_CHECKS, |config| {
+        super::open(DriverKind::Poll, config)
+    });
 }
 
 #[test]
@@ -175,7 +205,15 @@ impl Subject {
     fn listen(&mut self) -> (SocketId, SocketAddr) {
         let any = "127.0.0.1:0".parse().unwrap();
         let listener = self.driver.listen(any, &ListenOptions::default()).unwrap();
-        (listener, self.driver.local_addr(listener).unwrap())
+        (listener, self.local_addr(listener))
+    }
+
+    fn local_addr(&self, socket: SocketId) -> SocketAddr {
+        self.driver.local_addr(socket).unwrap().ip().unwrap()
+    }
+
+    fn peer_addr(&self, socket: SocketId) -> SocketAddr {
+        self.driver.peer_addr(socket).unwrap().ip().unwrap()
     }
 
     fn connect(&mut self, address: SocketAddr) -> io::Result<SocketId> {
@@ -190,8 +228,9 @@ impl Subject {
     }
 
     fn accept(&mut self, listener: SocketId) -> (SocketId, SocketAddr) {
-        self.complete(2, |driver, caller| driver.accept(listener, caller))
-            .unwrap()
+        let accepted = self.complete(2, |driver, caller| driver.accept(listener, caller));
+        let (socket, peer) = accepted.unwrap();
+        (socket, peer.ip().unwrap())
     }
 
     /// Two ends of a connection.
@@ -554,10 +593,10 @@ fn addresses(subject: &mut Subject) {
     let (listener, address) = subject.listen();
     let client = subject.connect(address).unwrap();
     let (server, peer) = subject.accept(listener);
-    assert_eq!(subject.driver.local_addr(client).unwrap(), peer);
-    assert_eq!(subject.driver.peer_addr(client).unwrap(), address);
-    assert_eq!(subject.driver.local_addr(server).unwrap(), address);
-    assert_eq!(subject.driver.peer_addr(server).unwrap(), peer);
+    assert_eq!(subject.local_addr(client), peer);
+    assert_eq!(subject.peer_addr(client), address);
+    assert_eq!(subject.local_addr(server), address);
+    assert_eq!(subject.peer_addr(server), peer);
     subject.close([listener, client, server]);
 }
 
@@ -569,7 +608,85 @@ fn counted(subject: &mut Subject) {
     assert_eq!(subject.driver.sockets(), 1);
     subject.close([server]);
     let adopted = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let adopted = subject.driver.adopt_listener(adopted).unwrap();
+    let adopted = Source::TcpListener(adopted);
+    let adopted = subject.driver.adopt(adopted).unwrap();
     assert_eq!(subject.driver.sockets(), 1);
     subject.close([adopted]);
+}
+
+/// A pipe whose ends both are in the driver: the one to read, the one to write.
+#[cfg(unix)]
+fn pipe(subject: &mut Subject) -> (SocketId, SocketId) {
+    let (reader, writer) = io::pipe().unwrap();
+    let mut adopt = |end| subject.driver.adopt(Source::Descriptor(end)).unwrap();
+    (adopt(reader.into()), adopt(writer.into()))
+}
+
+#[cfg(unix)]
+fn pipe_ends(subject: &mut Subject) {
+    let (reader, writer) = pipe(subject);
+    assert!(subject.try_receive(3, reader).is_pending());
+    subject.send(writer, b"hello");
+    assert_eq!(subject.receive(reader, 3).unwrap(), b"hel");
+    assert_eq!(subject.receive(reader, 9).unwrap(), b"lo");
+    assert!(subject.try_receive(3, reader).is_pending());
+    subject.send(writer, b"bye");
+    subject.close([writer]);
+    assert_eq!(subject.rest(reader), b"bye");
+    assert!(subject.driver.local_addr(reader).is_err());
+    assert!(subject.driver.shutdown(reader, Shutdown::Both).is_err());
+    subject.close([reader]);
+
+    let (reader, writer) = pipe(subject);
+    subject.fill(writer);
+    subject.close([reader]);
+    let nobody_reads = subject.complete(4, |driver, caller| {
+        driver.send(writer, &[IoSlice::new(b"x")], caller)
+    });
+    assert_eq!(nobody_reads.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    subject.close([writer]);
+}
+
+#[cfg(unix)]
+fn pipe_full(subject: &mut Subject) {
+    let (reader, writer) = pipe(subject);
+    for _ in 0..3 {
+        let mut sent = subject.fill(writer);
+        while sent > 0 {
+            sent -= subject.receive(reader, 1024 * 1024).unwrap().len();
+        }
+        subject.send(writer, b"x");
+        assert_eq!(subject.receive(reader, 10).unwrap(), b"x");
+    }
+    subject.close([reader, writer]);
+}
+
+#[cfg(unix)]
+fn readable_stays(subject: &mut Subject) {
+    let (reader, writer) = pipe(subject);
+    let ready = |subject: &mut Subject| {
+        let driver = &mut *subject.driver;
+        ask(5, |caller| driver.readable(reader, caller)).is_ready()
+    };
+    assert!(!ready(subject));
+    subject.send(writer, b"x");
+    assert_eq!(subject.wait(Wait::AtMost(LIMIT)), [task(5)]);
+    assert!(ready(subject) && ready(subject));
+    assert_eq!(subject.wait(Wait::Not), [], "it is told once");
+    assert_eq!(subject.receive(reader, 10).unwrap(), b"x");
+    assert!(subject.try_receive(3, reader).is_pending());
+    assert!(!ready(subject));
+    subject.close([reader, writer]);
+}
+
+#[cfg(unix)]
+fn disk_file(subject: &mut Subject) {
+    let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+    match subject.driver.adopt(Source::Descriptor(file.into())) {
+        Err(error) => assert_eq!(error.kind(), ErrorKind::PermissionDenied),
+        Ok(file) => {
+            assert_eq!(subject.receive(file, 4).unwrap().len(), 4);
+            subject.close([file]);
+        }
+    }
 }

@@ -8,23 +8,32 @@
 //! dropped at any time.
 //!
 //! - `selector` knows readiness (epoll, kqueue, IOCP through mio): it tries the call itself.
+//!   `poll` does the same on poll(2); what they share is in `readiness`.
 //! - A completion driver (io_uring) starts the operation at the first call and
 //!   hands over its result at the next. A simulated network does the same from a script.
 //!
 //! A new driver is a file here, a line in [`open`], and a line in `conformance.rs`.
 
+mod address;
+mod kind;
 mod options;
+#[cfg(unix)]
+mod poll;
+mod readiness;
 mod selector;
 pub(crate) mod simulation;
 
 #[cfg(test)]
 mod conformance;
 
-pub use options::{ConnectOptions, ListenOptions};
+pub(crate) use address::{Address, Source};
+pub use kind::{DriverKind, UnknownDriver};
+pub use options::{ConnectOptions, ListenOptions, UdpOptions};
 
 use crate::config::Config;
 use crate::inbox::Notify;
 use crate::task::{Caller, Waiter};
+use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::task::Poll;
@@ -45,6 +54,15 @@ pub(crate) enum Wait {
     Forever,
 }
 
+/// What becomes of a datagram that is received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// It is handed over.
+    Out,
+    /// It stays, to be received once more.
+    Copy,
+}
+
 pub(crate) trait Driver {
     /// Waits until an operation can go on, another thread notifies, or the time is up.
     /// Appends who has to be woken, in the order in which things happened. The only blocking
@@ -57,15 +75,16 @@ pub(crate) trait Driver {
     /// Opens a listening socket.
     fn listen(&mut self, address: SocketAddr, options: &ListenOptions) -> io::Result<SocketId>;
 
-    /// Takes over a listening socket that already exists.
-    fn adopt_listener(&mut self, listener: std::net::TcpListener) -> io::Result<SocketId>;
+    /// Takes over what somebody else has opened: a socket, a pipe's end, a descriptor. It is
+    /// non-blocking from now on.
+    fn adopt(&mut self, source: Source) -> io::Result<SocketId>;
 
     /// Accepts one connection.
     fn accept(
         &mut self,
         listener: SocketId,
         caller: &Caller<'_>,
-    ) -> Poll<io::Result<(SocketId, SocketAddr)>>;
+    ) -> Poll<io::Result<(SocketId, Address)>>;
 
     /// Opens a socket and starts to connect it.
     fn connect(&mut self, address: SocketAddr, options: &ConnectOptions) -> io::Result<SocketId>;
@@ -73,7 +92,8 @@ pub(crate) trait Driver {
     /// Completes when the socket is connected.
     fn connected(&mut self, socket: SocketId, caller: &Caller<'_>) -> Poll<io::Result<()>>;
 
-    /// Receives into `buffer`; 0 when the peer has finished.
+    /// Receives into `buffer`; 0 when the peer has finished. Of a datagram, what does not fit
+    /// is lost.
     fn receive(
         &mut self,
         socket: SocketId,
@@ -81,7 +101,8 @@ pub(crate) trait Driver {
         caller: &Caller<'_>,
     ) -> Poll<io::Result<usize>>;
 
-    /// Sends the buffers one behind the other; returns how many bytes went out.
+    /// Sends the buffers one behind the other, as one datagram if it is that kind of socket;
+    /// returns how many bytes went out.
     fn send(
         &mut self,
         socket: SocketId,
@@ -92,14 +113,43 @@ pub(crate) trait Driver {
     /// Ends one or both directions.
     fn shutdown(&mut self, socket: SocketId, how: Shutdown) -> io::Result<()>;
 
+    /// Opens a datagram socket.
+    fn bind_datagram(&mut self, address: SocketAddr, options: &UdpOptions) -> io::Result<SocketId>;
+
+    /// Sets where a datagram socket sends to, and the only one it receives from.
+    fn connect_datagram(&mut self, socket: SocketId, peer: &Address) -> io::Result<()>;
+
+    /// Receives one datagram into `buffer`; what does not fit is lost. Who has sent it.
+    fn receive_from(
+        &mut self,
+        socket: SocketId,
+        buffer: &mut [u8],
+        what: Take,
+        caller: &Caller<'_>,
+    ) -> Poll<io::Result<(usize, Address)>>;
+
+    /// Sends one datagram.
+    fn send_to(
+        &mut self,
+        socket: SocketId,
+        bytes: &[u8],
+        to: &Address,
+        caller: &Caller<'_>,
+    ) -> Poll<io::Result<usize>>;
+
+    /// Completes when there is something to receive, and stays complete until a receive has found
+    /// nothing. For descriptors that report something without being read, as that of a
+    /// child process which has ended.
+    fn readable(&mut self, socket: SocketId, caller: &Caller<'_>) -> Poll<io::Result<()>>;
+
     /// Closes a socket of any kind. Returns who waited for it, for the caller to drop.
     fn close(&mut self, socket: SocketId) -> [Waiter; 2];
 
     /// The socket's own address.
-    fn local_addr(&self, socket: SocketId) -> io::Result<SocketAddr>;
+    fn local_addr(&self, socket: SocketId) -> io::Result<Address>;
 
     /// The address of the other end.
-    fn peer_addr(&self, socket: SocketId) -> io::Result<SocketAddr>;
+    fn peer_addr(&self, socket: SocketId) -> io::Result<Address>;
 
     /// Sets `TCP_NODELAY`.
     fn set_nodelay(&mut self, socket: SocketId, nodelay: bool) -> io::Result<()>;
@@ -107,8 +157,14 @@ pub(crate) trait Driver {
     /// Sets how long closing may wait for what was not sent yet (`SO_LINGER`).
     fn set_linger(&mut self, socket: SocketId, linger: Option<Duration>) -> io::Result<()>;
 
+    /// The operating system's socket, for its other options; `Unsupported` where there is none.
+    fn os_socket(&self, socket: SocketId) -> io::Result<SockRef<'_>>;
+
     /// Sockets that are open.
     fn sockets(&self) -> usize;
+
+    /// What it is called, as in [`DriverKind`].
+    fn name(&self) -> &'static str;
 
     /// The world behind it, when that is made up.
     fn simulation(&mut self) -> Option<&mut simulation::Simulation> {
@@ -116,7 +172,22 @@ pub(crate) trait Driver {
     }
 }
 
-/// Opens the driver that fits this machine.
-pub(crate) fn open(config: &Config) -> io::Result<Box<dyn Driver>> {
-    Ok(Box::new(selector::Selector::open(config)?))
+/// Opens the driver that was chosen.
+pub(crate) fn open(kind: DriverKind, config: &Config) -> io::Result<Box<dyn Driver>> {
+    match kind {
+        DriverKind::Selector => {
+            let selector = selector::Selector::open(config)?;
+            Ok(Box::new(readiness::Readiness::new(selector, kind.name())))
+        }
+        #[cfg(unix)]
+        DriverKind::Poll => {
+            let poll = poll::Poll::open()?;
+            Ok(Box::new(readiness::Readiness::new(poll, kind.name())))
+        }
+        #[cfg(not(unix))]
+        DriverKind::Poll => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this system has no poll(2) for the poll driver: use the selector",
+        )),
+    }
 }

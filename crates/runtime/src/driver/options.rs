@@ -86,3 +86,31 @@ impl ConnectOptions {
         self
     }
 }
+
+/// Options of a UDP socket.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct UdpOptions {
+    /// Lets several sockets have one address (`SO_REUSEADDR`): each of them gets what is sent to a
+    /// multicast group or broadcast, the last one what is sent to one receiver. Default: no.
+    pub reuse_address: bool,
+    /// Lets several sockets of one user share the port: the kernel spreads the senders over them
+    /// (`SO_REUSEPORT`; an error where there is none). Default: no.
+    pub reuse_port: bool,
+}
+
+impl UdpOptions {
+    /// Whether several sockets may have one address.
+    #[must_use]
+    pub fn reuse_address(mut self, reuse_address: bool) -> Self {
+        self.reuse_address = reuse_address;
+        self
+    }
+
+    /// Whether several sockets may share the port.
+    #[must_use]
+    pub fn reuse_port(mut self, reuse_port: bool) -> Self {
+        self.reuse_port = reuse_port;
+        self
+    }
+}

@@ -1,7 +1,7 @@
 //! A socket of the driver's, closed when it is dropped; the operations of all types here.
 
 use crate::core::Core;
-use crate::driver::SocketId;
+use crate::driver::{Address, SocketId};
 use crate::net::Chunk;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
@@ -59,6 +59,14 @@ impl Socket {
         let caller = self.core.caller(cx);
         let mut driver = self.core.driver.borrow_mut();
         driver.send(self.id, buffers, &caller)
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<Address> {
+        self.core.driver.borrow().local_addr(self.id)
+    }
+
+    pub(crate) fn peer_addr(&self) -> io::Result<Address> {
+        self.core.driver.borrow().peer_addr(self.id)
     }
 }
 

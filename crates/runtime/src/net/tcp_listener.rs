@@ -1,6 +1,6 @@
 //! A listening socket.
 
-use crate::driver::ListenOptions;
+use crate::driver::{ListenOptions, Source};
 use crate::net::TcpStream;
 use crate::net::socket::Socket;
 use crate::runtime::current;
@@ -51,7 +51,8 @@ impl TcpListener {
     /// When the thread has no loop.
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         let core = current();
-        let id = core.driver.borrow_mut().adopt_listener(listener)?;
+        let listener = Source::TcpListener(listener);
+        let id = core.driver.borrow_mut().adopt(listener)?;
         Ok(TcpListener {
             socket: Socket::new(core, id),
         })
@@ -78,7 +79,9 @@ impl TcpListener {
             let caller = core.caller(cx);
             core.driver.borrow_mut().accept(self.socket.id, &caller)
         };
-        accepted.map_ok(|(id, peer)| (TcpStream::new(core.clone(), id), peer))
+        let (id, peer) = ready!(accepted)?;
+        let stream = TcpStream::new(core.clone(), id);
+        Poll::Ready(Ok((stream, peer.ip()?)))
     }
 
     /// The address it listens at.
@@ -86,7 +89,7 @@ impl TcpListener {
     /// # Errors
     /// What the operating system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.core.driver.borrow().local_addr(self.socket.id)
+        self.socket.local_addr()?.ip()
     }
 }
 

@@ -265,7 +265,7 @@ impl TcpStream {
     /// # Errors
     /// `NotConnected` when the connection is gone.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.core.driver.borrow().peer_addr(self.socket.id)
+        self.socket.peer_addr()?.ip()
     }
 
     /// The connection's own address.
@@ -273,7 +273,7 @@ impl TcpStream {
     /// # Errors
     /// What the operating system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.core.driver.borrow().local_addr(self.socket.id)
+        self.socket.local_addr()?.ip()
     }
 
     /// Sets what closing does about bytes that the peer has not taken yet (`SO_LINGER`): `None`,

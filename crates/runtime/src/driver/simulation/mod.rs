@@ -17,7 +17,9 @@ mod socket;
 
 pub use faults::{Broken, Fault, Faults, Link, RETRANSMISSION};
 
-use super::{ConnectOptions, Driver, ListenOptions, SocketId, Wait};
+use super::{
+    Address, ConnectOptions, Driver, ListenOptions, SocketId, Source, Take, UdpOptions, Wait,
+};
 use crate::blocking::Jobs;
 use crate::clock::{self, WorldTime};
 use crate::inbox::Notify;
@@ -27,6 +29,7 @@ use events::{Event, Events, Nanos};
 use jobs::JobThread;
 use slotmap::{DefaultKey, SlotMap};
 use socket::{Kind, Listener, Segment, Socket, State, Stream};
+use socket2::SockRef;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, ErrorKind, IoSlice};
@@ -290,16 +293,29 @@ impl Driver for Simulation {
         Ok(id)
     }
 
-    /// Its address is listened at in this world; the real socket is closed.
-    fn adopt_listener(&mut self, listener: std::net::TcpListener) -> io::Result<SocketId> {
-        self.listen(listener.local_addr()?, &ListenOptions::default())
+    /// The address of a listener is listened at in this world; the real socket is closed.
+    fn adopt(&mut self, source: Source) -> io::Result<SocketId> {
+        match source {
+            Source::TcpListener(listener) => {
+                self.listen(listener.local_addr()?, &ListenOptions::default())
+            }
+            Source::UdpSocket(_) => Err(unsupported("UdpSocket")),
+            #[cfg(unix)]
+            Source::UnixListener(_) => Err(unsupported("UnixListener")),
+            #[cfg(unix)]
+            Source::UnixStream(_) => Err(unsupported("UnixStream")),
+            #[cfg(unix)]
+            Source::UnixDatagram(_) => Err(unsupported("UnixDatagram")),
+            #[cfg(unix)]
+            Source::Descriptor(_) => Err(unsupported("a descriptor of the system's")),
+        }
     }
 
     fn accept(
         &mut self,
         listener: SocketId,
         caller: &Caller<'_>,
-    ) -> Poll<io::Result<(SocketId, SocketAddr)>> {
+    ) -> Poll<io::Result<(SocketId, Address)>> {
         let socket = self.sockets.get_mut(listener.0).ok_or_else(closed)?;
         let Kind::Listener(listening) = &socket.kind else {
             return Poll::Ready(Err(ErrorKind::InvalidInput.into()));
@@ -321,7 +337,7 @@ impl Driver for Simulation {
         let stream = self.stream_mut(key);
         let stream = stream.expect("what waits in a backlog is closed with its listener only");
         stream.owned = true;
-        Poll::Ready(Ok((SocketId(key), stream.remote)))
+        Poll::Ready(Ok((SocketId(key), stream.remote.into())))
     }
 
     fn connect(&mut self, address: SocketAddr, options: &ConnectOptions) -> io::Result<SocketId> {
@@ -480,6 +496,38 @@ impl Driver for Simulation {
         Ok(())
     }
 
+    fn bind_datagram(&mut self, _: SocketAddr, _: &UdpOptions) -> io::Result<SocketId> {
+        Err(unsupported("UdpSocket"))
+    }
+
+    fn connect_datagram(&mut self, _: SocketId, _: &Address) -> io::Result<()> {
+        Err(ErrorKind::InvalidInput.into())
+    }
+
+    fn receive_from(
+        &mut self,
+        _: SocketId,
+        _: &mut [u8],
+        _: Take,
+        _: &Caller<'_>,
+    ) -> Poll<io::Result<(usize, Address)>> {
+        Poll::Ready(Err(ErrorKind::InvalidInput.into()))
+    }
+
+    fn send_to(
+        &mut self,
+        _: SocketId,
+        _: &[u8],
+        _: &Address,
+        _: &Caller<'_>,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(ErrorKind::InvalidInput.into()))
+    }
+
+    fn readable(&mut self, _: SocketId, _: &Caller<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(unsupported("waiting for a descriptor")))
+    }
+
     fn close(&mut self, socket: SocketId) -> [Waiter; 2] {
         match self.sockets.get(socket.0).map(|socket| &socket.kind) {
             None => [Waiter::NOBODY; 2],
@@ -508,17 +556,17 @@ impl Driver for Simulation {
         }
     }
 
-    fn local_addr(&self, socket: SocketId) -> io::Result<SocketAddr> {
+    fn local_addr(&self, socket: SocketId) -> io::Result<Address> {
         match &self.sockets.get(socket.0).ok_or_else(closed)?.kind {
-            Kind::Listener(listener) => Ok(listener.address),
-            Kind::Stream(stream) => Ok(stream.local),
+            Kind::Listener(listener) => Ok(listener.address.into()),
+            Kind::Stream(stream) => Ok(stream.local.into()),
         }
     }
 
-    fn peer_addr(&self, socket: SocketId) -> io::Result<SocketAddr> {
+    fn peer_addr(&self, socket: SocketId) -> io::Result<Address> {
         let stream = self.stream(socket.0).ok_or_else(closed)?;
         match stream.state {
-            State::Connected => Ok(stream.remote),
+            State::Connected => Ok(stream.remote.into()),
             _ => Err(ErrorKind::NotConnected.into()),
         }
     }
@@ -533,8 +581,16 @@ impl Driver for Simulation {
         Ok(())
     }
 
+    fn os_socket(&self, _: SocketId) -> io::Result<SockRef<'_>> {
+        Err(unsupported("an option of the system's sockets"))
+    }
+
     fn sockets(&self) -> usize {
         self.owned
+    }
+
+    fn name(&self) -> &'static str {
+        "simulation"
     }
 
     fn simulation(&mut self) -> Option<&mut Simulation> {
@@ -549,6 +605,13 @@ fn nanos(duration: Duration) -> Nanos {
 
 fn closed() -> io::Error {
     io::Error::new(ErrorKind::NotConnected, "the socket is closed")
+}
+
+fn unsupported(what: &str) -> io::Error {
+    io::Error::new(
+        ErrorKind::Unsupported,
+        format!("there is no such thing in a simulated world: {what}"),
+    )
 }
 
 fn no_descriptor() -> io::Error {
