@@ -4,10 +4,10 @@
 //! be `Send`; they are stepped strictly first in, first out. Time is the loop's: tests bring a
 //! clock that jumps ([`ClockMode::Jumping`]) and never sleep.
 //!
-//! The crate is an hourglass. Above the neck is what users call ([`net`], [`time`],
-//! [`spawn`] and its relatives, [`spawn_blocking`], [`signal`]); the neck is `runtime.rs` and
-//! `event_loop.rs`; below it lies what the loop is made of: tasks, drivers, timers, clock,
-//! context, inbox. No arrow runs upward.
+//! The crate is an hourglass. Above the neck is what users call ([`net`], [`fs`], [`io`],
+//! [`time`], [`spawn`] and its relatives, [`spawn_blocking`], [`signal`]); the neck is
+//! `runtime.rs` and `event_loop.rs`; below it lies what the loop is made of: tasks, drivers,
+//! timers, clock, context, inbox. No arrow runs upward.
 //!
 //! ```
 //! use monoloop_runtime::{spawn, time, Runtime};
@@ -33,6 +33,7 @@ mod driver;
 mod event_loop;
 pub mod fs;
 mod inbox;
+pub mod io;
 pub mod net;
 mod ready;
 mod runtime;

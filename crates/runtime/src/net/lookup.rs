@@ -48,7 +48,7 @@ pub async fn lookup_host(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         Some(answer) => answer.map(|found| with_port(found, port)),
         None => (name.as_str(), port)
             .to_socket_addrs()
-            .map(|found| found.collect()),
+            .map(Iterator::collect),
     })
     .await;
     let failed = |error| LookupError::wrap(host, error);
