@@ -5,7 +5,7 @@
 //! clock that jumps ([`ClockMode::Jumping`]) and never sleep.
 //!
 //! The crate is an hourglass. Above the neck is what users call ([`net`], [`fs`], [`io`],
-//! [`time`], [`spawn`] and its relatives, [`spawn_blocking`], [`signal`]); the neck is
+//! `process`, [`time`], [`spawn`] and its relatives, [`spawn_blocking`], [`signal`]); the neck is
 //! `runtime.rs` and `event_loop.rs`; below it lies what the loop is made of: tasks, drivers,
 //! timers, clock, context, inbox. No arrow runs upward.
 //!
@@ -35,6 +35,8 @@ pub mod fs;
 mod inbox;
 pub mod io;
 pub mod net;
+#[cfg(unix)]
+pub mod process;
 mod ready;
 mod runtime;
 mod scope;
