@@ -8,7 +8,7 @@ mod common;
 use common::{assert_balance, ms, poll_once, run, turns};
 use futures_util::StreamExt;
 use monoloop_runtime::fs::{self, File, OpenOptions, PathError};
-use monoloop_runtime::{Config, Runtime, blocking_stats, context_var, sim, spawn_blocking, time};
+use monoloop_runtime::{Config, Runtime, blocking_stats, sim, spawn_blocking, time};
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, SeekFrom};
 use std::path::Path;
@@ -444,13 +444,11 @@ fn the_loop_goes_on_while_the_disk_is_slow() {
 
 #[test]
 fn calls_of_a_file_system_in_a_simulated_world_take_the_time_of_jobs() {
-    context_var! { static NAME: String; }
     let dir = dir();
     let world = sim::Builder::new().blocking_takes(ms(3)..=ms(3));
     world.seeds(0..20, |seed| {
         let path = dir.path().join(seed.to_string());
         async move {
-            let _token = NAME.set("of the caller".into());
             fs::write(&path, "hello").await.unwrap();
             assert_eq!(sim::elapsed(), ms(3));
             let mut file = File::open(&path).await.unwrap();

@@ -30,34 +30,23 @@ pub struct PathError {
 
 impl PathError {
     pub(super) fn wrap(operation: &'static str, path: &Path, error: io::Error) -> io::Error {
-        let kind = error.kind();
-        io::Error::new(
-            kind,
-            PathError {
-                operation,
-                path: path.to_owned(),
-                to: None,
-                error,
-            },
-        )
+        PathError::wrap_two(operation, path, None, error)
     }
 
     pub(super) fn wrap_two(
         operation: &'static str,
-        from: &Path,
-        to: &Path,
+        path: &Path,
+        to: Option<&Path>,
         error: io::Error,
     ) -> io::Error {
         let kind = error.kind();
-        io::Error::new(
-            kind,
-            PathError {
-                operation,
-                path: from.to_owned(),
-                to: Some(to.to_owned()),
-                error,
-            },
-        )
+        let error = PathError {
+            operation,
+            path: path.to_owned(),
+            to: to.map(Path::to_owned),
+            error,
+        };
+        io::Error::new(kind, error)
     }
 
     /// What was done, as a verb: `open`, `read`, `rename`.

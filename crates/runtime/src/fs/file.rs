@@ -225,13 +225,13 @@ impl File {
             let (file, path) = (self.file.clone(), self.path.clone());
             let (piece, ahead) = (piece.to_vec(), self.ahead());
             self.in_pool = Some(InPool::Write(spawn_blocking(move || {
-                let back = || match ahead {
-                    0 => Ok(0),
-                    ahead => (&*file).seek_relative(-ahead).map(|()| 0),
+                let write = || {
+                    if ahead > 0 {
+                        (&*file).seek_relative(-ahead)?;
+                    }
+                    (&*file).write_all(&piece)
                 };
-                back()
-                    .and_then(|_: u64| (&*file).write_all(&piece))
-                    .map_err(|error| PathError::wrap("write", &path, error))
+                write().map_err(|error| PathError::wrap("write", &path, error))
             })));
             self.unread = None;
             self.settle().await?;

@@ -72,7 +72,7 @@ async fn with_paths<T: Send + 'static>(
 ) -> io::Result<T> {
     let (from, to) = (from.to_owned(), to.to_owned());
     run_blocking(move || {
-        call(&from, &to).map_err(|error| PathError::wrap_two(operation, &from, &to, error))
+        call(&from, &to).map_err(|error| PathError::wrap_two(operation, &from, Some(&to), error))
     })
     .await
 }

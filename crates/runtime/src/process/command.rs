@@ -98,24 +98,23 @@ impl Command {
     /// # Panics
     /// When the thread has no loop.
     pub fn spawn(&mut self) -> io::Result<Child> {
-        let named = |error: io::Error| {
-            let program = Path::new(self.inner.get_program()).display();
-            io::Error::new(error.kind(), format!("cannot start {program}: {error}"))
-        };
         if current().is_simulated() {
-            return Err(named(io::Error::new(
+            let error = io::Error::new(
                 io::ErrorKind::Unsupported,
                 "a simulated world has no other processes",
-            )));
+            );
+            return Err(self.failed(&error));
         }
         // Before there is a child, so that its end cannot be missed.
-        super::reaper::start().map_err(named)?;
+        super::reaper::start().map_err(|error| self.failed(&error))?;
         let started = self.inner.spawn();
-        let named = |error: io::Error| {
-            let program = Path::new(self.inner.get_program()).display();
-            io::Error::new(error.kind(), format!("cannot start {program}: {error}"))
-        };
-        Child::new(started.map_err(named)?, self.kill_on_drop).map_err(named)
+        let child = started.map_err(|error| self.failed(&error))?;
+        Child::new(child, self.kill_on_drop).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &io::Error) -> io::Error {
+        let program = Path::new(self.inner.get_program()).display();
+        io::Error::new(error.kind(), format!("cannot start {program}: {error}"))
     }
 
     /// Starts it and waits for its end.
