@@ -9,6 +9,7 @@ mod common;
 use common::{assert_balance, ms, poll_once, until};
 use futures_util::future::{join, join_all};
 use monoloop_runtime::process::{Child, Command, Stdio};
+use monoloop_runtime::sync::oneshot;
 use monoloop_runtime::{Runtime, sim, spawn, time};
 use std::future::Future;
 use std::io::ErrorKind;
@@ -40,7 +41,7 @@ fn wait_for_input() -> Command {
     sh("echo $$; read line; exit 7")
 }
 
-/// Whether there is a process of that id that is not a zombie, and whether there is one at all.
+/// Whether there is a process of that id, be it a zombie.
 #[cfg(target_os = "linux")]
 fn is_there(id: u32) -> bool {
     std::path::Path::new(&format!("/proc/{id}")).exists()
@@ -244,20 +245,24 @@ fn a_child_is_killed_or_asked_to_end() {
 #[test]
 fn a_child_whose_handle_is_dropped_is_killed_and_leaves_no_zombie() {
     run(async {
-        let child = waiting(wait_for_input()).await;
+        // By itself it would end much later.
+        let forever = || sh("echo $$; exec sleep 1000");
+        let child = waiting(forever()).await;
         let id = child.id();
         assert!(is_there(id));
         drop(child);
         until(|| !is_there(id)).await;
 
-        let task = spawn(async {
-            let mut child = waiting(wait_for_input()).await;
-            let _stdin = child.stdin.take();
+        let (tell, told) = oneshot::channel();
+        let task = spawn(async move {
+            let mut child = waiting(forever()).await;
+            tell.send(child.id()).unwrap();
             child.wait().await
         });
-        time::sleep(ms(1)).await;
+        let id = told.await.unwrap();
         task.cancel();
         assert!(task.await.is_err());
+        until(|| !is_there(id)).await;
     });
 }
 

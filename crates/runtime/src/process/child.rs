@@ -1,8 +1,8 @@
 //! A process that was started.
 
-use super::pipe::Pipe;
 use super::reaper::{self, Process};
 use super::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output};
+use crate::net::Chunk;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -35,10 +35,9 @@ impl Child {
             stdout: None,
             stderr: None,
         };
-        let adopted = |pipe: Option<_>| pipe.map(Pipe::adopt).transpose();
-        child.stdin = adopted(stdin.map(Into::into))?.map(ChildStdin);
-        child.stdout = adopted(stdout.map(Into::into))?.map(ChildStdout);
-        child.stderr = adopted(stderr.map(Into::into))?.map(ChildStderr);
+        child.stdin = stdin.map(ChildStdin::open).transpose()?;
+        child.stdout = stdout.map(ChildStdout::open).transpose()?;
+        child.stderr = stderr.map(ChildStderr::open).transpose()?;
         child.kill_on_drop = kill_on_drop;
         Ok(child)
     }
@@ -131,11 +130,12 @@ impl Child {
     /// is lost.
     pub async fn wait_with_output_at_most(mut self, bytes_max: usize) -> io::Result<Output> {
         drop(self.stdin.take());
-        let mut stdout = Collected::of(self.stdout.take().map(|it| it.0), bytes_max);
-        let mut stderr = Collected::of(self.stderr.take().map(|it| it.0), bytes_max);
+        let (mut stdout, mut stderr) =
+            (Collected::at_most(bytes_max), Collected::at_most(bytes_max));
         let ended = poll_fn(|cx| {
-            let both = (stdout.poll(cx)?, stderr.poll(cx)?);
-            match both {
+            let out = stdout.poll(&mut self.stdout, |pipe| pipe.poll_receive(cx))?;
+            let err = stderr.poll(&mut self.stderr, |pipe| pipe.poll_receive(cx))?;
+            match (out, err) {
                 (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok(())),
                 _ => Poll::Pending,
             }
@@ -155,31 +155,29 @@ impl Child {
 
 /// What came out of a pipe.
 struct Collected {
-    /// `None` once it has ended.
-    pipe: Option<Pipe>,
     bytes: Vec<u8>,
     bytes_max: usize,
 }
 
 impl Collected {
-    fn of(pipe: Option<Pipe>, bytes_max: usize) -> Self {
+    fn at_most(bytes_max: usize) -> Self {
         let bytes = Vec::new();
-        Collected {
-            pipe,
-            bytes,
-            bytes_max,
-        }
+        Collected { bytes, bytes_max }
     }
 
-    /// Takes what is there. Ready at the end.
-    fn poll(&mut self, cx: &Context<'_>) -> io::Result<Poll<()>> {
-        while let Some(pipe) = &self.pipe {
-            let Poll::Ready(chunk) = pipe.poll_receive(cx) else {
+    /// Takes what is there. Ready once the pipe has ended, which is `None` from then on.
+    fn poll<P>(
+        &mut self,
+        pipe: &mut Option<P>,
+        mut receive: impl FnMut(&mut P) -> Poll<io::Result<Chunk>>,
+    ) -> io::Result<Poll<()>> {
+        while let Some(open) = pipe {
+            let Poll::Ready(chunk) = receive(open) else {
                 return Ok(Poll::Pending);
             };
             let chunk = chunk?;
             if chunk.is_empty() {
-                self.pipe = None;
+                *pipe = None;
             } else if chunk.len() > self.bytes_max - self.bytes.len() {
                 return Err(io::Error::new(
                     io::ErrorKind::FileTooLarge,

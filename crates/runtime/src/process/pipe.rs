@@ -11,28 +11,26 @@ use std::task::{Context, Poll};
 
 /// One end of a pipe, waited for by the loop. The child's end is another open file: that ours
 /// returns at once changes nothing for it.
-pub(super) struct Pipe(Socket);
-
-impl Pipe {
-    pub(super) fn adopt(end: OwnedFd) -> io::Result<Pipe> {
-        let core = current();
-        let id = core.driver.borrow_mut().adopt(Source::Descriptor(end))?;
-        Ok(Pipe(Socket::new(core, id)))
-    }
-
-    pub(super) fn poll_receive(&self, cx: &Context<'_>) -> Poll<io::Result<Chunk>> {
-        self.0.poll_receive(cx)
-    }
+fn adopt(end: OwnedFd) -> io::Result<Socket> {
+    let core = current();
+    let id = core.driver.borrow_mut().adopt(Source::Descriptor(end))?;
+    Ok(Socket::new(core, id))
 }
 
 /// The standard input of a child. Dropping it is the input's end.
-pub struct ChildStdin(pub(super) Pipe);
+pub struct ChildStdin {
+    socket: Socket,
+}
 
 /// The standard output of a child.
-pub struct ChildStdout(pub(super) Pipe);
+pub struct ChildStdout {
+    socket: Socket,
+}
 
 /// The standard error output of a child.
-pub struct ChildStderr(pub(super) Pipe);
+pub struct ChildStderr {
+    socket: Socket,
+}
 
 impl ChildStdin {
     /// Writes what fits and returns how many bytes that were.
@@ -72,12 +70,41 @@ impl ChildStdin {
     /// # Cancel safety
     /// Nothing is lost: a dropped future has written nothing.
     pub async fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        poll_fn(|cx| self.0.0.poll_write(cx, buffers)).await
+        poll_fn(|cx| self.poll_write_vectored(cx, buffers)).await
+    }
+
+    /// Writes all of several buffers, one behind the other. Leaves `buffers` advanced.
+    ///
+    /// # Errors
+    /// What the operating system says; `WriteZero` when the pipe takes no more.
+    ///
+    /// # Cancel safety
+    /// Some of the bytes may have been written: close it.
+    pub async fn write_all_vectored(&mut self, buffers: &mut [IoSlice<'_>]) -> io::Result<()> {
+        let mut left = buffers;
+        // Empty ones in front would look like a pipe that takes no more.
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            match self.write_vectored(left).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => IoSlice::advance_slices(&mut left, count),
+            }
+        }
+        Ok(())
     }
 
     /// Polls for what [`write`](ChildStdin::write) returns.
     pub fn poll_write(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.0.poll_write(cx, &[IoSlice::new(bytes)])
+        self.socket.poll_write(cx, &[IoSlice::new(bytes)])
+    }
+
+    /// Polls for what [`write_vectored`](ChildStdin::write_vectored) returns.
+    pub fn poll_write_vectored(
+        &mut self,
+        cx: &Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.socket.poll_write(cx, buffers)
     }
 }
 
@@ -110,7 +137,7 @@ macro_rules! reading {
 
             /// Polls for what `receive` returns.
             pub fn poll_receive(&mut self, cx: &Context<'_>) -> Poll<io::Result<Chunk>> {
-                self.0.poll_receive(cx)
+                self.socket.poll_receive(cx)
             }
 
             /// Polls for what `read` returns.
@@ -119,7 +146,7 @@ macro_rules! reading {
                 cx: &Context<'_>,
                 buffer: &mut [u8],
             ) -> Poll<io::Result<usize>> {
-                self.0.0.poll_read(cx, buffer)
+                self.socket.poll_read(cx, buffer)
             }
         }
     };
@@ -127,6 +154,20 @@ macro_rules! reading {
 
 reading!(ChildStdout);
 reading!(ChildStderr);
+
+macro_rules! opening {
+    ($($pipe:ident),+) => {
+        $(impl $pipe {
+            pub(super) fn open(end: impl Into<OwnedFd>) -> io::Result<Self> {
+                Ok($pipe {
+                    socket: adopt(end.into())?,
+                })
+            }
+        })+
+    };
+}
+
+opening!(ChildStdin, ChildStdout, ChildStderr);
 
 macro_rules! debug_as_name {
     ($($pipe:ident),+) => {
