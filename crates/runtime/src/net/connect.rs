@@ -17,7 +17,54 @@ use std::time::Duration;
 /// "Connection Attempt Delay", recommended 250 ms).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-pub(super) async fn connect_host(host: &str, options: &ConnectOptions) -> io::Result<TcpStream> {
+impl TcpStream {
+    /// Connects to a host by name, or to a literal address: `db.example:5432`, `10.0.0.1:80`,
+    /// `[::1]:80`.
+    ///
+    /// Of several addresses the families take turns. An attempt that fails is followed by the
+    /// next at once; beside one that takes 250 ms the next is made, and the first connection there
+    /// is ends all other attempts (RFC 8305, in its simple form: IPv4 and IPv6 are asked for in
+    /// one question, and nothing is remembered).
+    ///
+    /// ```
+    /// use monoloop_runtime::{Runtime, net::{TcpListener, TcpStream}};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// Runtime::new()?.block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+    ///     let port = listener.local_addr()?.port();
+    ///     let stream = TcpStream::connect_host(&format!("localhost:{port}")).await?;
+    ///     assert_eq!(stream.peer_addr()?.port(), port);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// That of [`lookup_host`](crate::net::lookup_host), or a
+    /// [`ConnectError`](crate::net::ConnectError) with all that was tried; `InvalidInput` when
+    /// `host` has no port.
+    ///
+    /// # Cancel safety
+    /// The attempts are given up.
+    pub async fn connect_host(host: &str) -> io::Result<TcpStream> {
+        TcpStream::connect_host_with(host, &ConnectOptions::default()).await
+    }
+
+    /// [`connect_host`](TcpStream::connect_host), from a given address, to addresses of its
+    /// family only, or with other options.
+    ///
+    /// # Errors
+    /// As [`connect_host`](TcpStream::connect_host).
+    ///
+    /// # Cancel safety
+    /// The attempts are given up.
+    pub async fn connect_host_with(host: &str, options: &ConnectOptions) -> io::Result<TcpStream> {
+        connect_host(host, options).await
+    }
+}
+
+async fn connect_host(host: &str, options: &ConnectOptions) -> io::Result<TcpStream> {
     let (name, port) = split_port(host)?;
     let mut addresses = lookup_host(name, port).await?;
     if let Some(local) = options.local_addr {
