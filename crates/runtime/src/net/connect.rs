@@ -41,8 +41,7 @@ impl TcpStream {
     /// ```
     ///
     /// # Errors
-    /// That of [`lookup_host`](crate::net::lookup_host), or a
-    /// [`ConnectError`](crate::net::ConnectError) with all that was tried; `InvalidInput` when
+    /// That of [`lookup_host`], or a [`ConnectError`] with all that was tried; `InvalidInput` when
     /// `host` has no port.
     ///
     /// # Cancel safety
