@@ -1,7 +1,7 @@
 //! Network servers that hold thousands of clients on one thread.
 //!
 //! This is the crate to depend on. It has the HTTP server and brings the runtime along:
-//! [`spawn`], [`time`], [`net`], [`context_var!`], [`spawn_blocking`].
+//! [`spawn`], [`time`], [`net`], [`fs`], [`io`], `process`, [`context_var!`], [`spawn_blocking`].
 //!
 //! ```no_run
 //! use monoloop::time::{sleep, timeout};

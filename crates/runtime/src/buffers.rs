@@ -22,6 +22,16 @@ impl BufferPool {
         }
     }
 
+    /// Lends a buffer to whoever fills it elsewhere, such as in the blocking pool.
+    pub(crate) fn take(&self) -> Box<[u8]> {
+        let free = self.free.borrow_mut().pop();
+        free.unwrap_or_else(|| self.make())
+    }
+
+    fn make(&self) -> Box<[u8]> {
+        vec![0; self.buffer_bytes].into_boxed_slice()
+    }
+
     /// Has the buffer that would be lent next filled, and lends it when `fill` says how many
     /// bytes there are: one who has to wait has moved nothing.
     #[inline]
@@ -31,7 +41,7 @@ impl BufferPool {
     ) -> Poll<io::Result<(Box<[u8]>, usize)>> {
         let mut free = self.free.borrow_mut();
         if free.is_empty() {
-            free.push(vec![0; self.buffer_bytes].into_boxed_slice());
+            free.push(self.make());
         }
         let filled = fill(free.last_mut().expect("there is one now"));
         let lends = matches!(filled, Poll::Ready(Ok(_)));

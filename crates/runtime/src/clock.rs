@@ -85,8 +85,10 @@ impl Clock {
         }
     }
 
+    /// The time by which work beside the loop is measured. It passes even where the loop's own
+    /// stands still, unless the whole world is made up.
     #[inline]
-    fn read(&self) -> Instant {
+    pub(crate) fn read(&self) -> Instant {
         match &self.world {
             None => read(),
             Some(world) => world.get(),

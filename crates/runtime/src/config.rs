@@ -34,7 +34,8 @@ pub struct Config {
     /// Default 4.
     pub receive_buffers_kept_max: u32,
     /// Threads of the blocking pool at most. Default `min(32, CPUs + 4)`, as
-    /// Python's `ThreadPoolExecutor` has it. A thread is started when it is
+    /// Python's `ThreadPoolExecutor` has it. Files ([`fs`](crate::fs)) and names
+    /// ([`lookup_host`](crate::net::lookup_host)) need them, too. A thread is started when it is
     /// needed and ends after ten idle seconds.
     pub blocking_threads_max: u32,
     /// Jobs that wait for a thread of the blocking pool at most. Beyond that,

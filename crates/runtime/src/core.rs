@@ -13,7 +13,7 @@ use crate::driver::Driver;
 use crate::event_loop::drop_quietly;
 use crate::inbox::{Inbox, RemoteCall, WakeLocal};
 use crate::ready::ReadyQueue;
-use crate::stats::LoopStats;
+use crate::stats::{BlockingStats, LoopStats};
 use crate::task::{
     BoxedWork, Caller, JoinError, Joined, NewTask, Removed, TaskId, TaskTable, Waiter,
     WakerIdentity, Work, WorkCell,
@@ -275,6 +275,16 @@ impl Core {
     pub(crate) fn set_pool(&self, pool: Pool) {
         let taken = self.pool.set(pool);
         assert!(taken.is_ok(), "the loop has a blocking pool already");
+    }
+
+    pub(crate) fn blocking_stats(&self) -> BlockingStats {
+        let stats = self.pool.get().map(|pool| pool.stats(self.clock.read()));
+        stats.unwrap_or_default()
+    }
+
+    /// Whether the world is made up: what is outside of this process is not there.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.driver.borrow_mut().simulation().is_some()
     }
 
     /// Panics of tasks that nobody has joined.

@@ -4,10 +4,10 @@
 //! be `Send`; they are stepped strictly first in, first out. Time is the loop's: tests bring a
 //! clock that jumps ([`ClockMode::Jumping`]) and never sleep.
 //!
-//! The crate is an hourglass. Above the neck is what users call ([`net`], [`time`],
-//! [`spawn`] and its relatives, [`spawn_blocking`], [`signal`]); the neck is `runtime.rs` and
-//! `event_loop.rs`; below it lies what the loop is made of: tasks, drivers, timers, clock,
-//! context, inbox. No arrow runs upward.
+//! The crate is an hourglass. Above the neck is what users call ([`net`], [`fs`], [`io`],
+//! `process`, [`time`], [`spawn`] and its relatives, [`spawn_blocking`], [`signal`]); the neck is
+//! `runtime.rs` and `event_loop.rs`; below it lies what the loop is made of: tasks, drivers,
+//! timers, clock, context, inbox. No arrow runs upward.
 //!
 //! ```
 //! use monoloop_runtime::{spawn, time, Runtime};
@@ -31,8 +31,12 @@ mod core;
 mod deadline;
 mod driver;
 mod event_loop;
+pub mod fs;
 mod inbox;
+pub mod io;
 pub mod net;
+#[cfg(unix)]
+pub mod process;
 mod ready;
 mod runtime;
 mod scope;
@@ -44,7 +48,7 @@ mod task;
 pub mod time;
 mod timer;
 
-pub use blocking::{BlockingHandle, spawn_blocking};
+pub use blocking::{BlockingHandle, blocking_stats, spawn_blocking};
 pub use clock::ClockMode;
 pub use config::Config;
 pub use context::{Context, ContextVar, InContext, Token};
@@ -57,7 +61,7 @@ pub use scope::{
     current_task, gather, loop_handle, on_cancel, poll_consume_budget, race, shield, spawn,
     spawn_named, task_group, try_gather, yield_now,
 };
-pub use stats::{LoopStats, TurnStats};
+pub use stats::{BlockingStats, LoopStats, TurnStats};
 pub use task::{Cancelled, JoinError, Panic, TaskId};
 
 /// What the macros of this crate expand to; not for use by hand.

@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::driver::{self, Driver, DriverKind};
 use crate::event_loop::{EventLoop, Main, drop_quietly};
 use crate::inbox::Inbox;
-use crate::stats::{LoopStats, TurnStats};
+use crate::stats::{BlockingStats, LoopStats, TurnStats};
 use crate::task::{JoinError, Removed};
 use std::cell::RefCell;
 use std::fmt;
@@ -115,6 +115,13 @@ impl Runtime {
     #[must_use]
     pub fn stats(&self) -> LoopStats {
         self.core.stats()
+    }
+
+    /// What goes on in the blocking pool; inside of a task,
+    /// [`blocking_stats`](crate::blocking_stats) says the same.
+    #[must_use]
+    pub fn blocking_stats(&self) -> BlockingStats {
+        self.core.blocking_stats()
     }
 }
 

@@ -1,4 +1,6 @@
-//! What a turn did, and what all turns did.
+//! What a turn did, what all turns did, and what goes on in the blocking pool.
+
+use std::time::Duration;
 
 /// What one turn of the loop did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,4 +32,25 @@ pub struct LoopStats {
     pub timers: usize,
     /// Sockets open.
     pub sockets: usize,
+}
+
+/// What goes on in a loop's blocking pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct BlockingStats {
+    /// Threads there are, of [`Config::blocking_threads_max`](crate::Config::blocking_threads_max)
+    /// there may be.
+    pub threads: usize,
+    /// Threads that have nothing to do.
+    pub idle: usize,
+    /// Jobs that run.
+    pub running: usize,
+    /// Jobs that wait for a thread.
+    pub queued: usize,
+    /// Callers that wait for a place in the queue.
+    pub in_line: usize,
+    /// Jobs that have run, those that panicked included.
+    pub finished: u64,
+    /// The longest that a job has waited for its thread so far, the time in line included.
+    pub longest_wait: Duration,
 }

@@ -4,9 +4,13 @@
 
 mod common;
 
-use common::{assert_balance, ms, on_drop, panic_message, quietly, run, turns};
+use common::{
+    assert_balance, logged, ms, on_drop, panic_message, poll_once, quietly, run, turns, until,
+};
 use futures_util::future::join_all;
-use monoloop_runtime::{ClockMode, JoinError, Runtime, spawn, spawn_blocking, time};
+use monoloop_runtime::{
+    ClockMode, JoinError, Runtime, blocking_stats, sim, spawn, spawn_blocking, time,
+};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -178,7 +182,7 @@ fn a_full_queue_takes_no_more_jobs_however_fast_they_come() {
         has_begun.recv().unwrap();
         let in_line = burst
             .iter()
-            .filter(|handle| format!("{handle:?}").contains("waits: true"))
+            .filter(|handle| format!("{handle:?}").contains("in_line: true"))
             .count();
         // At most one for the idle thread and two in the queue were taken, the blocker
         // among them.
@@ -211,6 +215,159 @@ fn a_handle_that_nobody_awaits_yet_does_not_hold_up_those_behind_it() {
 }
 
 #[test]
+fn a_handle_that_was_awaited_and_left_alone_does_not_hold_up_those_behind_it() {
+    let mut runtime = pool(1, 1);
+    runtime.block_on(async {
+        let (job, has_begun, leave) = gate();
+        let blocker = spawn_blocking(job);
+        has_begun.recv().unwrap();
+        let queued = spawn_blocking(|| ());
+        let mut first = spawn_blocking(|| "first in line");
+        assert!(poll_once(&mut first).await.is_pending());
+        let second = spawn_blocking(|| "second in line");
+        leave.send(()).unwrap();
+        assert_eq!(second.await.unwrap(), "second in line");
+        assert_eq!(first.await.unwrap(), "first in line");
+        queued.await.unwrap();
+        blocker.await.unwrap();
+    });
+    assert_balance(&mut runtime);
+}
+
+#[test]
+fn a_task_that_is_cancelled_while_its_job_runs_or_waits_leaves_the_pool_to_the_others() {
+    let mut runtime = pool(1, 1);
+    runtime.block_on(async {
+        let (job, has_begun, leave) = gate();
+        let running = spawn(spawn_blocking(job));
+        turns(1).await;
+        has_begun.recv().unwrap();
+        let ran = Arc::new(Mutex::new(Vec::new()));
+        let job = |number: u32| {
+            let ran = ran.clone();
+            spawn(spawn_blocking(move || ran.lock().unwrap().push(number)))
+        };
+        let (queued, in_line, last) = (job(1), job(2), job(3));
+        turns(2).await;
+        for task in [&queued, &in_line] {
+            task.cancel();
+        }
+        running.cancel();
+        turns(2).await;
+        leave.send(()).unwrap();
+        last.await.unwrap().unwrap();
+        // What had its place in the queue ran for nobody; what stood in line did not.
+        assert_eq!(*ran.lock().unwrap(), [1, 3]);
+    });
+    assert_balance(&mut runtime);
+}
+
+#[test]
+fn a_full_pool_says_so_once_with_the_bounds_and_how_to_raise_them() {
+    let mut runtime = pool(1, 1);
+    let ((), lines) = logged(|| {
+        runtime.block_on(async {
+            let (job, has_begun, leave) = gate();
+            let blocker = spawn_blocking(job);
+            has_begun.recv().unwrap();
+            let others: Vec<_> = (0..50).map(|_| spawn_blocking(|| ())).collect();
+            leave.send(()).unwrap();
+            blocker.await.unwrap();
+            join_all(others).await;
+        });
+    });
+    let [line] = &lines[..] else {
+        panic!("one line, not {lines:?}");
+    };
+    for part in [
+        "WARN",
+        "callers=1",
+        "threads_max=1",
+        "queue_max=1",
+        "Config::blocking_threads_max",
+        "Config::blocking_queue_max",
+    ] {
+        assert!(line.contains(part), "{part} is missing in {line}");
+    }
+    assert_balance(&mut runtime);
+}
+
+#[test]
+fn the_stats_tell_what_runs_what_waits_and_what_has_run() {
+    let mut runtime = pool(1, 1);
+    assert_eq!(runtime.blocking_stats().threads, 0, "none is needed yet");
+    runtime.block_on(async {
+        let (job, has_begun, leave) = gate();
+        let blocker = spawn_blocking(job);
+        has_begun.recv().unwrap();
+        let others: Vec<_> = (0..3).map(|_| spawn_blocking(|| ())).collect();
+        let stats = blocking_stats();
+        assert_eq!((stats.threads, stats.idle, stats.running), (1, 0, 1));
+        assert_eq!((stats.queued, stats.in_line, stats.finished), (1, 2, 0));
+        leave.send(()).unwrap();
+        blocker.await.unwrap();
+        join_all(others).await;
+        until(|| blocking_stats().finished == 4).await;
+        assert!(!blocking_stats().longest_wait.is_zero());
+        until(|| blocking_stats().idle == 1).await;
+    });
+    let stats = runtime.blocking_stats();
+    assert_eq!((stats.running, stats.queued, stats.in_line), (0, 0, 0));
+    assert_balance(&mut runtime);
+}
+
+#[test]
+fn work_of_200_ms_in_the_pool_leaves_the_latency_of_the_others_alone() {
+    let world = sim::Builder::new().blocking_takes(ms(200)..=ms(200));
+    world.seeds(0..20, |_| async {
+        let work = spawn(spawn_blocking(|| ()));
+        let began = time::now();
+        let mut late = Vec::new();
+        for tick in 1..=100 {
+            let due = began + ms(tick);
+            time::sleep_until(due).await;
+            late.push(time::now() - due);
+        }
+        assert!(!work.is_finished());
+        assert_eq!(late, [ms(0); 100]);
+        work.await.unwrap().unwrap();
+        assert_eq!(time::now() - began, ms(200));
+    });
+}
+
+#[test]
+fn work_in_the_pool_that_never_lets_go_of_its_cpu_leaves_the_loop_to_the_others() {
+    let mut runtime = pool(1, 1);
+    runtime.block_on(async {
+        let served = Arc::new(AtomicUsize::new(0));
+        let seen = served.clone();
+        let work = spawn_blocking(move || {
+            while seen.load(Ordering::SeqCst) < 100 {
+                std::hint::spin_loop();
+            }
+        });
+        let (mut client, mut server) = common::pair().await;
+        let echo = spawn(async move {
+            while let Ok(chunk) = server.receive().await {
+                if chunk.is_empty() {
+                    break;
+                }
+                server.write_all(&chunk).await.unwrap();
+            }
+        });
+        for _ in 0..100 {
+            client.write_all(b"x").await.unwrap();
+            assert_eq!(&*client.receive().await.unwrap(), b"x");
+            served.fetch_add(1, Ordering::SeqCst);
+        }
+        work.await.unwrap();
+        drop(client);
+        echo.await.unwrap();
+    });
+    assert_balance(&mut runtime);
+}
+
+#[test]
 fn one_that_leaves_the_line_does_not_take_the_turn_with_it() {
     let mut runtime = pool(1, 1);
     runtime.block_on(async {
@@ -231,12 +388,12 @@ fn one_that_leaves_the_line_does_not_take_the_turn_with_it() {
             })
             .collect();
         turns(2).await;
-        // Before there is room, and just when the first was called.
+        // The first in line, and others.
+        in_line[0].cancel();
         in_line[3].cancel();
         in_line[4].cancel();
         turns(2).await;
         leave.send(()).unwrap();
-        in_line[0].cancel();
         blocker.await.unwrap();
         queued.await.unwrap();
         let mut finished = Vec::new();

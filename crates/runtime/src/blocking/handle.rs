@@ -1,8 +1,9 @@
 //! A future for the result of a blocking job.
 
-use crate::blocking::pool::{Job, Submitted, Ticket};
+use crate::blocking::pool::{Job, Pool, Ticket};
 use crate::core::Core;
-use crate::runtime::current;
+use crate::runtime::{current, with_current};
+use crate::stats::BlockingStats;
 use crate::task::{JoinError, Panic};
 use std::fmt;
 use std::future::Future;
@@ -15,9 +16,10 @@ use std::task::{Context as TaskContext, Poll, Waker};
 /// Runs a function in the blocking pool, beside the loop.
 ///
 /// It gets a thread at once or a place in the pool's queue, whether or not anybody awaits the
-/// handle. When the queue is full, it is queued once the handle is awaited: those who await
-/// stand in line, first come, first served. The values of the context that are `Send` go with
-/// it.
+/// handle. When the queue is full, it stands in line for a place there, first come, first served,
+/// as long as the handle is kept: who awaits it waits the longer, and nothing fails. A warning
+/// says so, at most every ten seconds, and [`blocking_stats`] tells how long jobs wait. The values
+/// of the context that are `Send` go with it.
 ///
 /// # Panics
 /// When the thread has no loop, or the operating system cannot start a single thread.
@@ -27,7 +29,53 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let core = current();
+    submit(Home::Loop(current()), function)
+}
+
+/// [`spawn_blocking`] in a pool that belongs to the process, not to a loop.
+#[track_caller]
+pub(crate) fn spawn_in<T, F>(pool: &'static Pool, function: F) -> BlockingHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    submit(Home::Process(pool, current()), function)
+}
+
+/// Runs a function of this crate's in the blocking pool, and waits for it.
+pub(crate) async fn run_blocking<T, F>(function: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    output(spawn_blocking(function).await)
+}
+
+/// What a function of this crate's came to; a panic is passed on.
+pub(crate) fn output<T>(result: Result<T, JoinError>) -> T {
+    match result {
+        Ok(output) => output,
+        Err(JoinError::Panicked(panic)) => std::panic::resume_unwind(panic.into_payload()),
+        Err(JoinError::Cancelled(_)) => unreachable!("a job that was accepted runs"),
+    }
+}
+
+/// What goes on in the blocking pool of this thread's loop.
+///
+/// # Panics
+/// When the thread has no loop.
+#[must_use]
+#[track_caller]
+pub fn blocking_stats() -> BlockingStats {
+    with_current(Core::blocking_stats)
+}
+
+fn submit<T, F>(home: Home, function: F) -> BlockingHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let core = home.core();
     let answer = Arc::new(Answer::default());
     let context = core.inherited_context().capture();
     let job: Job = Box::new({
@@ -37,14 +85,32 @@ where
             answer.give(result.map_err(|payload| JoinError::Panicked(Panic::new(payload))));
         }
     });
-    let waits = core.pool().offer(job).err().map(|job| {
-        tracing::warn!("the blocking pool's queue is full; callers wait");
-        (job, None)
-    });
+    let now = core.clock.read();
     BlockingHandle {
-        core,
         answer,
-        waits,
+        ticket: home.pool().offer(job, now),
+        home,
+    }
+}
+
+/// Whose pool it is. A loop's lives as long as anybody waits for it.
+enum Home {
+    Loop(Rc<Core>),
+    Process(&'static Pool, Rc<Core>),
+}
+
+impl Home {
+    fn core(&self) -> &Core {
+        match self {
+            Home::Loop(core) | Home::Process(_, core) => core,
+        }
+    }
+
+    fn pool(&self) -> &Pool {
+        match self {
+            Home::Loop(core) => core.pool(),
+            Home::Process(pool, _) => pool,
+        }
     }
 }
 
@@ -52,37 +118,28 @@ where
 ///
 /// # Cancel safety
 /// Dropping it loses the result; a function that has a thread or a place in the queue runs
-/// all the same, one that the full queue turned away does not.
-#[must_use = "the function may not run before the handle is awaited"]
+/// all the same, one that still stands in line for a place does not.
+#[must_use = "when the queue is full, the function runs only if the handle is kept"]
 pub struct BlockingHandle<T> {
-    core: Rc<Core>,
+    home: Home,
     answer: Arc<Answer<T>>,
-    /// A job that the full queue turned away; with a ticket once it stands in line.
-    waits: Option<(Job, Option<Ticket>)>,
+    /// The job's place in line, when the queue was full.
+    ticket: Option<Ticket>,
 }
 
 impl<T> Future for BlockingHandle<T> {
     type Output = Result<T, JoinError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Some((job, ticket)) = this.waits.take() {
-            match this.core.pool().stand_in_line(job, ticket, cx.waker()) {
-                Submitted::Accepted => {}
-                Submitted::Full(job, ticket) => {
-                    this.waits = Some((job, Some(ticket)));
-                    return Poll::Pending;
-                }
-            }
-        }
-        this.answer.poll(cx.waker())
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        self.answer.poll(cx.waker())
     }
 }
 
 impl<T> Drop for BlockingHandle<T> {
     fn drop(&mut self) {
-        if let Some((_job, Some(ticket))) = self.waits.take() {
-            self.core.pool().leave_line(ticket);
+        if let Some(ticket) = self.ticket {
+            let called_off = self.home.pool().leave_line(ticket);
+            drop(called_off);
         }
     }
 }
@@ -90,7 +147,12 @@ impl<T> Drop for BlockingHandle<T> {
 impl<T> fmt::Debug for BlockingHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlockingHandle")
-            .field("waits", &self.waits.is_some())
+            .field(
+                "in_line",
+                &self
+                    .ticket
+                    .is_some_and(|ticket| self.home.pool().stands_in_line(ticket)),
+            )
             .finish_non_exhaustive()
     }
 }

@@ -1,20 +1,25 @@
 //! A bounded pool of threads with a bounded queue. It knows jobs, not futures.
 //!
 //! Threads are started when a job finds none idle, and end after ten idle seconds. When the
-//! queue is full, those who want to submit stand in line and are let in first come, first
-//! served.
+//! queue is full, further jobs stand in line and are let in first come, first served. The
+//! difference is that a job in line can still be called off: its caller has it in its hands,
+//! where it would also be without a line, so the queue bounds what nobody answers for.
 
 use crate::clock;
 use crate::config::Config;
+use crate::stats::BlockingStats;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Precedent: tokio's `thread_keep_alive`.
 const IDLE_MAX: Duration = Duration::from_secs(10);
+
+/// A pool that stays full says so once in this time. Often enough for whoever looks at the log
+/// while it happens, and too seldom to fill it.
+const SAY_FULL_EVERY: Duration = Duration::from_secs(10);
 
 /// A job. It reports its result, a panic included, by itself.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -31,37 +36,66 @@ struct Shared {
     work: Condvar,
     threads_max: usize,
     queue_max: usize,
+    thread_name: &'static str,
+    says_full: bool,
 }
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Job>,
-    line: BTreeMap<Ticket, Waker>,
+    queue: VecDeque<Offered>,
+    line: BTreeMap<Ticket, Offered>,
     next_ticket: Ticket,
     threads: usize,
     idle: usize,
     /// Jobs queued and running.
     unfinished: usize,
+    finished: u64,
+    longest_wait: Duration,
+    full: Full,
     closed: bool,
 }
 
-/// What became of a job that was offered.
-pub(crate) enum Submitted {
-    /// It will run.
-    Accepted,
-    /// The queue is full: the job comes back, to be offered again with this ticket when the
-    /// waker is woken.
-    Full(Job, Ticket),
+/// What was said about the pool being full.
+#[derive(Default)]
+struct Full {
+    said_at: Option<Instant>,
+    turned_away: u64,
+}
+
+struct Offered {
+    job: Job,
+    at: Instant,
 }
 
 impl Pool {
     pub(crate) fn new(config: &Config) -> Self {
+        Pool::with_bounds(
+            "monoloop-blocking",
+            config.blocking_threads_max.max(1) as usize,
+            config.blocking_queue_max.max(1) as usize,
+            true,
+        )
+    }
+
+    /// A pool of one thread, for what has to be done in order.
+    pub(crate) fn of_one(thread_name: &'static str, queue_max: usize) -> Self {
+        Pool::with_bounds(thread_name, 1, queue_max, false)
+    }
+
+    fn with_bounds(
+        thread_name: &'static str,
+        threads_max: usize,
+        queue_max: usize,
+        says_full: bool,
+    ) -> Self {
         Pool {
             shared: Arc::new(Shared {
                 state: Mutex::default(),
                 work: Condvar::new(),
-                threads_max: config.blocking_threads_max.max(1) as usize,
-                queue_max: config.blocking_queue_max.max(1) as usize,
+                threads_max,
+                queue_max,
+                thread_name,
+                says_full,
             }),
         }
     }
@@ -77,67 +111,69 @@ impl Pool {
         (pool, jobs)
     }
 
-    /// Offers a job. It comes back when the queue is full, or others stand in line.
-    pub(crate) fn offer(&self, job: Job) -> Result<(), Job> {
-        let state = self.shared.lock();
-        if !state.line.is_empty() || !self.shared.has_room(&state) {
-            return Err(job);
-        }
-        self.accept(state, job);
-        Ok(())
-    }
-
-    /// Offers a job that came back, by one who waits from now on until it is accepted; `ticket`
-    /// is that of an earlier call.
+    /// Takes a job. When the queue is full, or others stand in line, it does so too, and the
+    /// ticket is its place there.
     ///
-    /// Only who is there to be called stands in line: the first is called and no other, so one
-    /// that never looks would hold up all behind it.
-    pub(crate) fn stand_in_line(
-        &self,
-        job: Job,
-        ticket: Option<Ticket>,
-        waker: &Waker,
-    ) -> Submitted {
+    /// It is let in by who makes room, not by who waits for it: one who waits may have turned to
+    /// something else, and would hold up all behind.
+    pub(crate) fn offer(&self, job: Job, now: Instant) -> Option<Ticket> {
         let mut state = self.shared.lock();
-        let first_in_line = state.line.keys().next().copied();
-        let may_enter = first_in_line.is_none() || first_in_line == ticket;
-        if may_enter && self.shared.has_room(&state) {
-            let left = ticket.and_then(|ticket| state.line.remove(&ticket));
-            self.accept(state, job);
-            drop(left);
-            return Submitted::Accepted;
+        let offered = Offered { job, at: now };
+        if state.line.is_empty() && self.shared.has_room(&state) {
+            self.shared.accept(&mut state, offered);
+            return None;
         }
-        let ticket = ticket.unwrap_or_else(|| {
-            state.next_ticket += 1;
-            state.next_ticket
-        });
-        let before = state.line.insert(ticket, waker.clone());
+        state.next_ticket += 1;
+        let ticket = state.next_ticket;
+        state.line.insert(ticket, offered);
+        let say_full = self.shared.says_full.then(|| state.full.turn_away(now));
         drop(state);
-        drop(before);
-        Submitted::Full(job, ticket)
+        if let Some(callers) = say_full.flatten() {
+            self.say_full(callers);
+        }
+        Some(ticket)
     }
 
-    fn accept(&self, mut state: MutexGuard<'_, State>, job: Job) {
-        state.unfinished += 1;
-        state.queue.push_back(job);
-        self.shared.find_thread(&mut state);
-        let next = self.shared.next_in_line(&state);
-        drop(state);
-        wake(next);
+    #[cold]
+    fn say_full(&self, callers: u64) {
+        tracing::warn!(
+            callers,
+            threads_max = self.shared.threads_max,
+            queue_max = self.shared.queue_max,
+            "the blocking pool is full: all its threads are busy and its queue takes no more; \
+             callers wait in line. If that is not wanted, raise Config::blocking_threads_max or \
+             Config::blocking_queue_max, or ask for less at a time"
+        );
     }
 
-    /// Leaves the line.
-    pub(crate) fn leave_line(&self, ticket: Ticket) {
-        let mut state = self.shared.lock();
-        let left = state.line.remove(&ticket);
-        let next = self.shared.next_in_line(&state);
-        drop(state);
-        drop(left);
-        wake(next);
+    /// Leaves the line with the job, which the caller drops; `None` when it was let in.
+    #[must_use]
+    pub(crate) fn leave_line(&self, ticket: Ticket) -> Option<Job> {
+        let left = self.shared.lock().line.remove(&ticket);
+        left.map(|offered| offered.job)
+    }
+
+    pub(crate) fn stands_in_line(&self, ticket: Ticket) -> bool {
+        self.shared.lock().line.contains_key(&ticket)
     }
 
     pub(crate) fn unfinished(&self) -> usize {
         self.shared.lock().unfinished
+    }
+
+    pub(crate) fn stats(&self, now: Instant) -> BlockingStats {
+        let state = self.shared.lock();
+        let oldest = state.queue.front().map(|offered| offered.at);
+        let waits = oldest.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        BlockingStats {
+            threads: state.threads,
+            idle: state.idle,
+            running: state.unfinished - state.queue.len(),
+            queued: state.queue.len(),
+            in_line: state.line.len(),
+            finished: state.finished,
+            longest_wait: state.longest_wait.max(waits),
+        }
     }
 }
 
@@ -146,17 +182,13 @@ pub(crate) struct Jobs(Arc<Shared>);
 
 impl Jobs {
     /// The next job, unless all threads there would be are busy.
-    pub(crate) fn start(&self) -> Option<Job> {
+    pub(crate) fn start(&self, now: Instant) -> Option<Job> {
         let mut state = self.0.lock();
-        if state.idle == 0 {
+        if state.idle == 0 || state.queue.is_empty() {
             return None;
         }
-        let job = state.queue.pop_front()?;
         state.idle -= 1;
-        let next = self.0.next_in_line(&state);
-        drop(state);
-        wake(next);
-        Some(job)
+        self.0.take_job(&mut state, now)
     }
 
     /// A job that was started has run.
@@ -164,6 +196,20 @@ impl Jobs {
         let mut state = self.0.lock();
         state.idle += 1;
         state.unfinished -= 1;
+        state.finished += 1;
+    }
+}
+
+impl Full {
+    /// Somebody has to wait. How many had to since it was last said, when it is time to say so.
+    fn turn_away(&mut self, now: Instant) -> Option<u64> {
+        self.turned_away += 1;
+        let is_quiet = |said: Instant| now.saturating_duration_since(said) < SAY_FULL_EVERY;
+        if self.said_at.is_some_and(is_quiet) {
+            return None;
+        }
+        self.said_at = Some(now);
+        Some(std::mem::take(&mut self.turned_away))
     }
 }
 
@@ -195,7 +241,7 @@ impl Shared {
         } else if state.threads < self.threads_max {
             let shared = self.clone();
             let started = thread::Builder::new()
-                .name("monoloop-blocking".into())
+                .name(self.thread_name.into())
                 .spawn(move || shared.work_until_idle());
             match started {
                 Ok(_) => state.threads += 1,
@@ -208,10 +254,24 @@ impl Shared {
         }
     }
 
-    /// The first in line, when there is room.
-    fn next_in_line(&self, state: &State) -> Option<Waker> {
-        self.has_room(state)
-            .then(|| state.line.values().next().cloned())?
+    fn accept(self: &Arc<Self>, state: &mut State, offered: Offered) {
+        state.unfinished += 1;
+        state.queue.push_back(offered);
+        self.find_thread(state);
+    }
+
+    /// The oldest job in the queue; the first in line takes its place.
+    fn take_job(self: &Arc<Self>, state: &mut State, now: Instant) -> Option<Job> {
+        let Offered { job, at } = state.queue.pop_front()?;
+        let waited = now.saturating_duration_since(at);
+        state.longest_wait = state.longest_wait.max(waited);
+        while self.has_room(state) {
+            let Some((_, first)) = state.line.pop_first() else {
+                break;
+            };
+            self.accept(state, first);
+        }
+        Some(job)
     }
 
     /// Whether another job may be queued. One that an idle thread is about to take does not
@@ -220,23 +280,24 @@ impl Shared {
         state.queue.len() < self.queue_max + state.idle
     }
 
-    fn work_until_idle(&self) {
+    fn work_until_idle(self: Arc<Self>) {
         let mut state = self.lock();
-        let mut idle_until = clock::read() + IDLE_MAX;
+        let mut now = clock::read();
+        let mut idle_until = now + IDLE_MAX;
         loop {
-            if let Some(job) = state.queue.pop_front() {
-                let next = self.next_in_line(&state);
+            if let Some(job) = self.take_job(&mut state, now) {
                 drop(state);
-                wake(next);
                 // A job reports the panic of its function; this is one in the destructor of a
                 // result that nobody took. The panic hook has reported it.
                 let _ = catch_unwind(AssertUnwindSafe(job));
+                now = clock::read();
+                idle_until = now + IDLE_MAX;
                 state = self.lock();
                 state.unfinished -= 1;
-                idle_until = clock::read() + IDLE_MAX;
+                state.finished += 1;
                 continue;
             }
-            let left = idle_until.saturating_duration_since(clock::read());
+            let left = idle_until.saturating_duration_since(now);
             if state.closed || left.is_zero() {
                 state.threads -= 1;
                 return;
@@ -245,22 +306,15 @@ impl Shared {
             let waited = self.work.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.idle -= 1;
+            now = clock::read();
         }
-    }
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::task::Wake;
 
     fn pool(threads: u32, queue: u32) -> Pool {
         let mut config = Config::default();
@@ -275,53 +329,9 @@ mod tests {
             begin.send(()).unwrap();
             let _ = wait.recv();
         };
-        assert!(pool.offer(Box::new(job)).is_ok());
+        assert!(offer(pool, Box::new(job)).is_none());
         began.recv().unwrap();
         leave
-    }
-
-    #[derive(Default)]
-    struct Called(AtomicUsize);
-
-    impl Wake for Called {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    /// One who stands in line.
-    struct Waits {
-        called: Arc<Called>,
-        job: Option<(Job, Ticket)>,
-    }
-
-    impl Waits {
-        fn stand(pool: &Pool) -> Waits {
-            let called = Arc::new(Called::default());
-            let waker = Waker::from(called.clone());
-            let Submitted::Full(job, ticket) = pool.stand_in_line(Box::new(|| ()), None, &waker)
-            else {
-                panic!("the queue is full");
-            };
-            let job = Some((job, ticket));
-            Waits { called, job }
-        }
-
-        fn calls(&self) -> usize {
-            self.called.0.load(Ordering::SeqCst)
-        }
-
-        /// Whether it was let in.
-        fn again(&mut self, pool: &Pool) -> bool {
-            let (job, ticket) = self.job.take().unwrap();
-            match pool.stand_in_line(job, Some(ticket), Waker::noop()) {
-                Submitted::Accepted => true,
-                Submitted::Full(job, ticket) => {
-                    self.job = Some((job, ticket));
-                    false
-                }
-            }
-        }
     }
 
     /// A job that tells when it has run, and who is told.
@@ -330,46 +340,77 @@ mod tests {
         (Box::new(move || tell.send(()).unwrap()), told)
     }
 
-    #[test]
-    fn a_full_queue_turns_jobs_away_and_lets_in_first_come_first_served() {
-        let pool = pool(1, 1);
-        let leave = occupy(&pool);
-        let (last, has_run) = telling();
-        assert!(pool.offer(last).is_ok(), "one may be queued");
-        assert!(pool.offer(Box::new(|| ())).is_err());
-        let (mut first, mut second) = (Waits::stand(&pool), Waits::stand(&pool));
-        assert!(!first.again(&pool) && !second.again(&pool));
-        drop(leave);
-        has_run.recv().unwrap();
-        // There is room, but not for who comes later.
-        assert!(!second.again(&pool));
-        assert!(pool.offer(Box::new(|| ())).is_err());
-        assert!(first.again(&pool));
+    fn offer(pool: &Pool, job: Job) -> Option<Ticket> {
+        pool.offer(job, clock::read())
+    }
+
+    /// A job that notes its number, and the numbers.
+    fn noting() -> (impl Fn(u32) -> Job, Receiver<u32>) {
+        let (note, noted) = channel();
+        let job = move |number| -> Job {
+            let note = note.clone();
+            Box::new(move || note.send(number).unwrap())
+        };
+        (job, noted)
     }
 
     #[test]
-    fn who_is_first_in_line_is_called_when_a_job_leaves_the_queue() {
+    fn what_a_full_queue_turns_away_is_let_in_first_come_first_served_and_runs_in_order() {
         let pool = pool(1, 1);
         let leave = occupy(&pool);
-        let ((queued, has_run), (begin, began)) = (telling(), channel());
-        let (finish, wait) = channel::<()>();
-        let queued: Job = Box::new(move || {
-            queued();
-            begin.send(()).unwrap();
-            let _ = wait.recv();
-        });
-        assert!(pool.offer(queued).is_ok());
-        let (first, second) = (Waits::stand(&pool), Waits::stand(&pool));
-        assert_eq!((first.calls(), second.calls()), (0, 0));
+        let (job, noted) = noting();
+        assert_eq!(offer(&pool, job(0)), None, "one may be queued");
+        let in_line = [1, 2, 3].map(|number| offer(&pool, job(number)).unwrap());
+        assert!(in_line.is_sorted());
+        let stats = pool.stats(clock::read());
+        assert_eq!((stats.threads, stats.idle, stats.running), (1, 0, 1));
+        assert_eq!((stats.queued, stats.in_line), (1, 3));
         drop(leave);
-        has_run.recv().unwrap();
-        began.recv().unwrap();
-        // Called before the job began.
-        assert_eq!((first.calls(), second.calls()), (1, 0));
-        // The first leaves instead of coming: the call goes to the second.
-        pool.leave_line(first.job.unwrap().1);
-        assert_eq!(second.calls(), 1);
-        drop(finish);
+        let order: Vec<_> = (0..4).map(|_| noted.recv().unwrap()).collect();
+        assert_eq!(order, [0, 1, 2, 3]);
+        assert!(!pool.stands_in_line(in_line[0]));
+    }
+
+    #[test]
+    fn who_leaves_the_line_takes_the_job_along_and_those_behind_move_up() {
+        let pool = pool(1, 1);
+        let leave = occupy(&pool);
+        let (job, noted) = noting();
+        assert_eq!(offer(&pool, job(0)), None);
+        let in_line = [1, 2, 3].map(|number| offer(&pool, job(number)).unwrap());
+        assert!(pool.leave_line(in_line[0]).is_some());
+        drop(leave);
+        let order: Vec<_> = (0..3).map(|_| noted.recv().unwrap()).collect();
+        assert_eq!(order, [0, 2, 3]);
+        assert!(pool.leave_line(in_line[1]).is_none(), "it was let in");
+    }
+
+    #[test]
+    fn the_longest_wait_counts_from_when_a_job_was_offered() {
+        let pool = pool(1, 1);
+        let leave = occupy(&pool);
+        let (job, noted) = noting();
+        let now = clock::read();
+        let second = Duration::from_secs(1);
+        assert_eq!(pool.offer(job(0), now - 3 * second), None);
+        assert!(pool.offer(job(1), now - 5 * second).is_some());
+        assert!(pool.stats(now).longest_wait >= 3 * second);
+        drop(leave);
+        assert_eq!((noted.recv(), noted.recv()), (Ok(0), Ok(1)));
+        let stats = pool.stats(now);
+        assert!(stats.longest_wait >= 5 * second, "{stats:?}");
+    }
+
+    #[test]
+    fn a_pool_that_stays_full_says_so_once_in_ten_seconds() {
+        let mut full = Full::default();
+        let start = clock::read();
+        let at = |ms| start + Duration::from_millis(ms);
+        assert_eq!(full.turn_away(at(0)), Some(1));
+        assert_eq!(full.turn_away(at(1)), None);
+        assert_eq!(full.turn_away(at(9_999)), None);
+        assert_eq!(full.turn_away(at(10_000)), Some(3));
+        assert_eq!(full.turn_away(at(10_001)), None);
     }
 
     #[test]
@@ -377,10 +418,10 @@ mod tests {
         let pool = pool(1, 4);
         for _ in 0..3 {
             let job: Job = Box::new(|| std::panic::resume_unwind(Box::new(())));
-            assert!(pool.offer(job).is_ok());
+            assert!(offer(&pool, job).is_none());
         }
         let (job, has_run) = telling();
-        assert!(pool.offer(job).is_ok());
+        assert!(offer(&pool, job).is_none());
         has_run.recv().unwrap();
         drop(occupy(&pool));
         assert!(pool.unfinished() <= 1, "only the last may still be ending");
@@ -392,7 +433,7 @@ mod tests {
         let leave = occupy(&pool);
         let queued = Arc::new(());
         let held = queued.clone();
-        assert!(pool.offer(Box::new(move || drop(held))).is_ok());
+        assert!(offer(&pool, Box::new(move || drop(held))).is_none());
         let shared = Arc::downgrade(&pool.shared);
         drop(pool);
         assert_eq!(Arc::strong_count(&queued), 1);

@@ -28,7 +28,6 @@ pub(crate) enum Source {
     /// is set on the open file, so whoever shares that (a terminal, an inherited stdin) sees
     /// it, too. A file of a disk cannot be waited for (`PermissionDenied`).
     #[cfg(unix)]
-    #[allow(dead_code, reason = "pipes are made of it")]
     Descriptor(OwnedFd),
 }
 

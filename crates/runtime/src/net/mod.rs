@@ -7,8 +7,10 @@
 //! `&mut self` of the methods sees to; `split` and `into_split` give a direction to another.
 
 mod chunk;
+mod connect;
 mod datagram;
-mod methods;
+mod lookup;
+pub(crate) mod methods;
 mod socket;
 mod split;
 mod tcp_listener;
@@ -19,6 +21,10 @@ mod unix;
 
 pub use crate::driver::{ConnectOptions, ListenOptions, UdpOptions};
 pub use chunk::Chunk;
+pub use connect::ConnectError;
+pub use lookup::{LookupError, lookup_host};
+#[cfg(unix)]
+pub(crate) use socket::Socket;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 pub use tcp_listener::TcpListener;
 pub use tcp_stream::TcpStream;

@@ -15,12 +15,12 @@ const LISTED_MAX: usize = 20;
 const REFERENCES_OF_A_LOOP: usize = 4;
 
 /// Gives what was let go of the time it needs to end: connections that are told of their
-/// peer's end, tasks that were cancelled.
+/// peer's end, tasks that were cancelled, jobs of the pool that run for nobody.
 pub(crate) async fn settle(core: Rc<Core>, at_most: Duration) {
     let until = time::now() + at_most;
     let busy = || {
         let stats = core.stats();
-        (stats.tasks, stats.timers, stats.sockets) != (1, 0, 0)
+        (stats.tasks, stats.timers, stats.sockets) != (1, 0, 0) || core.has_jobs()
     };
     while busy() && time::now() < until {
         time::sleep(Duration::from_millis(1)).await;

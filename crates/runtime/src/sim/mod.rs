@@ -49,7 +49,11 @@
 //! overtake each other, come twice or get lost. Unix sockets, and descriptors of the system's, are
 //! none of this world's: `Unsupported`. Work takes no time: a step that computes for a second does so in no time of the world. Jobs of the
 //! blocking pool run on another thread, but one at a time while the loop stands still, and take
-//! a drawn time of the world; two jobs that wait for each other never end.
+//! a drawn time of the world; two jobs that wait for each other never end. Names have the
+//! addresses that a test [gives them](net::host), and no others.
+//!
+//! **What is not.** Files are the real ones, though each call takes a job's time. Standard input
+//! has ended, output is written at once, and there are no child processes.
 //!
 //! **What stays random** is what a program brings along: the order of a `HashMap`, the real
 //! clock, threads of its own.

@@ -35,6 +35,29 @@ pub fn reset(end: SocketAddr) {
     with_world(|world| world.reset_where(|address| address == end));
 }
 
+/// Gives a name its addresses in this world, in the order in which they are answered, in place of
+/// those it had; none makes it unknown.
+///
+/// Nothing but what a test names has a name here, not even `localhost`: asking for another fails
+/// as it does where there is no such host. An answer takes the time of a
+/// [job](super::Builder::blocking_takes), as [`lookup_host`](crate::net::lookup_host) is one.
+///
+/// ```
+/// use monoloop_runtime::{net, sim};
+///
+/// sim::run(1, async {
+///     sim::net::host("db.example", ["10.0.0.5".parse().unwrap()]);
+///     let found = net::lookup_host("db.example", 5432).await.unwrap();
+///     assert_eq!(found, ["10.0.0.5:5432".parse().unwrap()]);
+///     assert!(net::lookup_host("typo.example", 5432).await.is_err());
+/// });
+/// ```
+#[track_caller]
+pub fn host(name: &str, addresses: impl IntoIterator<Item = IpAddr>) {
+    let addresses = addresses.into_iter().collect();
+    with_world(|world| world.set_host(name, addresses));
+}
+
 /// Has the program at the end `address` of a connection, or at a datagram socket, read nothing any more: its reads wait, and
 /// its peer can send until the [buffers](Link::buffer_bytes) are full.
 #[track_caller]

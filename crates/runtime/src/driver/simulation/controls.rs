@@ -5,7 +5,7 @@ use super::events::Event;
 use super::faults::{Broken, Fault, Faults, Link};
 use super::socket::{Kind, State};
 use slotmap::DefaultKey;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 
 impl Simulation {
@@ -52,6 +52,22 @@ impl Simulation {
             }
             self.end_stream(key, ErrorKind::ConnectionReset);
         }
+    }
+
+    /// Gives a name addresses, or none.
+    pub(crate) fn set_host(&mut self, name: &str, addresses: Vec<IpAddr>) {
+        match addresses.is_empty() {
+            true => self.hosts.remove(&host_key(name)),
+            false => self.hosts.insert(host_key(name), addresses),
+        };
+    }
+
+    /// What the world's name server says.
+    pub(crate) fn look_up(&mut self, name: &str) -> io::Result<Vec<IpAddr>> {
+        let found = self.hosts.get(&host_key(name)).cloned();
+        self.note(&format_args!("{name} is looked up: {found:?}"));
+        // As getaddrinfo puts it.
+        found.ok_or_else(|| io::Error::other("Name or service not known (in this simulated world)"))
     }
 
     pub(crate) fn stop_reading(&mut self, address: SocketAddr) {
@@ -107,4 +123,10 @@ impl Simulation {
         let streams = streams.filter(|(_, socket)| matches!(socket.kind, Kind::Stream(_)));
         streams.map(|(key, _)| key).collect()
     }
+}
+
+/// Names are compared without regard to case, and to the dot of the root (RFC 1035, section
+/// 2.3.3).
+fn host_key(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

@@ -10,6 +10,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Instant;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -31,8 +32,8 @@ impl JobThread {
     }
 
     /// Takes a job out of the pool's queue. Its number, to run it by.
-    pub(crate) fn start(&mut self) -> Option<u64> {
-        let job = self.jobs.start()?;
+    pub(crate) fn start(&mut self, now: Instant) -> Option<u64> {
+        let job = self.jobs.start(now)?;
         self.started += 1;
         self.running.insert(self.started, job);
         Some(self.started)

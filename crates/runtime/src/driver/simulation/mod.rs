@@ -99,6 +99,8 @@ pub(crate) struct Simulation {
     /// Whose programs do not read.
     not_reading: BTreeSet<SocketAddr>,
     broken: Vec<Broken>,
+    /// Names are in lower case.
+    hosts: BTreeMap<String, Vec<IpAddr>>,
     trace: Option<String>,
 }
 
@@ -132,6 +134,7 @@ impl Simulation {
             cuts: Vec::new(),
             not_reading: BTreeSet::new(),
             broken: Vec::new(),
+            hosts: BTreeMap::new(),
             trace: setup.trace.then(String::new),
         }
     }

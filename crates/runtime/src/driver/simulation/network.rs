@@ -36,7 +36,7 @@ impl Simulation {
 
     pub(super) fn start_jobs(&mut self) {
         let Some(jobs) = &mut self.jobs else { return };
-        while let Some(number) = jobs.start() {
+        while let Some(number) = jobs.start(self.world.get()) {
             let range = self.job_takes.clone();
             let takes = self.random.u64(nanos(*range.start())..=nanos(*range.end()));
             let now = self.world.get().duration_since(self.began);
