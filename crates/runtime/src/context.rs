@@ -163,6 +163,15 @@ impl Context {
         Captured { values }
     }
 
+    /// What can be said of the values that are set, the last one first.
+    pub(crate) fn described(&self) -> Vec<(&'static str, String)> {
+        let nodes = std::iter::successors(self.head.as_deref(), |node| node.rest.as_deref());
+        nodes
+            .filter(|node| node.value.is_some())
+            .map(|node| (node.name, String::from("set")))
+            .collect()
+    }
+
     fn get(&self, key: Key) -> Option<&Rc<dyn Any>> {
         let mut next = &self.head;
         while let Some(node) = next {

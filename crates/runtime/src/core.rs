@@ -12,6 +12,7 @@ use crate::deadline::DEADLINE;
 use crate::driver::Driver;
 use crate::event_loop::drop_quietly;
 use crate::inbox::{Inbox, RemoteCall, WakeLocal};
+use crate::introspect::Observer;
 use crate::ready::ReadyQueue;
 use crate::stats::LoopStats;
 use crate::task::{
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) driver: RefCell<Box<dyn Driver>>,
     pub(crate) buffers: BufferPool,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) observer: Observer,
     pool: OnceCell<Pool>,
     running: Cell<Option<TaskId>>,
     running_waker: Cell<WakerIdentity>,
@@ -65,6 +67,7 @@ impl Core {
             timers: RefCell::new(Wheel::new()),
             driver: RefCell::new(driver),
             inbox,
+            observer: Observer::default(),
             pool: OnceCell::new(),
             running: Cell::new(None),
             running_waker: Cell::new(WakerIdentity::NONE),

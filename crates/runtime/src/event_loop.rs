@@ -51,6 +51,7 @@ impl EventLoop {
     /// One turn: collect what became ready, then step what is ready, oldest first.
     pub(crate) fn run_once(&mut self, main: &mut Main<'_>) -> io::Result<TurnStats> {
         let mut turn = TurnStats::default();
+        let observed = self.core.observer.is_on();
 
         // While tasks are ready the operating system is asked every few steps only, but it
         // is asked: a task that keeps waking itself cannot shut out I/O or timers.
@@ -70,6 +71,9 @@ impl EventLoop {
             let now = self.core.clock.now_tick();
             self.core.timers.borrow_mut().expire(now, &mut self.woken);
             turn.timers = self.woken.len() - before;
+        }
+        if observed {
+            self.core.observe_turn_begins();
         }
         self.core.inbox.drain_into(&mut self.letters);
         turn.remote_wakes = self.letters.len();
@@ -95,12 +99,22 @@ impl EventLoop {
         let batch = self.core.ready.borrow().len();
         for _ in 0..batch.min(self.core.config.steps_per_turn_max as usize) {
             let id = self.core.ready.borrow_mut().pop();
-            self.step(id.expect("the batch was counted above"), main);
+            let id = id.expect("the batch was counted above");
+            if observed {
+                self.core.observe_step_begins(id);
+            }
+            self.step(id, main);
+            if observed {
+                self.core.observe_step_ended(id);
+            }
             turn.steps += 1;
         }
 
         self.steps_since_poll = self.steps_since_poll.saturating_add(turn.steps as u32);
         self.core.count_turn(turn.steps);
+        if observed {
+            self.core.observe_turn_ended(turn);
+        }
         Ok(turn)
     }
 
@@ -202,6 +216,9 @@ impl Core {
             ..
         } = stepping;
         let finished = self.tasks.borrow_mut().finish(id, work, failure);
+        if self.observer.is_on() {
+            self.observe_end(id, finished.removed.is_some());
+        }
         if let Some(joiner) = finished.joiner {
             self.wake(joiner);
         }

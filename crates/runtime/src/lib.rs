@@ -32,6 +32,7 @@ mod deadline;
 mod driver;
 mod event_loop;
 mod inbox;
+pub mod introspect;
 pub mod net;
 mod ready;
 mod runtime;
@@ -57,7 +58,7 @@ pub use scope::{
     try_gather, yield_now,
 };
 pub use stats::{LoopStats, TurnStats};
-pub use task::{Cancelled, JoinError, Panic, TaskId};
+pub use task::{Cancelled, JoinError, NotATaskId, Panic, TaskId};
 
 /// What the macros of this crate expand to; not for use by hand.
 #[doc(hidden)]

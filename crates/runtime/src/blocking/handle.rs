@@ -2,6 +2,7 @@
 
 use crate::blocking::pool::{Job, Submitted, Ticket};
 use crate::core::Core;
+use crate::introspect::WaitsOn;
 use crate::runtime::current;
 use crate::task::{JoinError, Panic};
 use std::fmt;
@@ -71,11 +72,16 @@ impl<T> Future for BlockingHandle<T> {
                 Submitted::Accepted => {}
                 Submitted::Full(job, ticket) => {
                     this.waits = Some((job, Some(ticket)));
+                    this.core.note(WaitsOn::Named("room in the blocking pool"));
                     return Poll::Pending;
                 }
             }
         }
-        this.answer.poll(cx.waker())
+        let answer = this.answer.poll(cx.waker());
+        if answer.is_pending() {
+            this.core.note(WaitsOn::Named("blocking job"));
+        }
+        answer
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::core::Core;
 use crate::driver::SocketId;
+use crate::introspect::WaitsOn;
 use crate::net::Chunk;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
@@ -34,6 +35,7 @@ impl Socket {
             }
             Poll::Pending => {
                 self.core.buffers.give_back(buffer);
+                self.core.note(WaitsOn::Socket("read", self.id));
                 Poll::Pending
             }
         }
@@ -44,9 +46,12 @@ impl Socket {
             return Poll::Ready(Ok(0));
         }
         ready!(self.core.poll_budget(cx));
-        let caller = self.core.caller(cx);
-        let mut driver = self.core.driver.borrow_mut();
-        driver.receive(self.id, buffer, &caller)
+        let received = {
+            let caller = self.core.caller(cx);
+            let mut driver = self.core.driver.borrow_mut();
+            driver.receive(self.id, buffer, &caller)
+        };
+        self.noting("read", received)
     }
 
     #[inline]
@@ -56,9 +61,21 @@ impl Socket {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.core.poll_budget(cx));
-        let caller = self.core.caller(cx);
-        let mut driver = self.core.driver.borrow_mut();
-        driver.send(self.id, buffers, &caller)
+        let sent = {
+            let caller = self.core.caller(cx);
+            let mut driver = self.core.driver.borrow_mut();
+            driver.send(self.id, buffers, &caller)
+        };
+        self.noting("write", sent)
+    }
+
+    /// Leaves a note of what is waited for, for those who look.
+    #[inline]
+    pub(crate) fn noting<T>(&self, what: &'static str, polled: Poll<T>) -> Poll<T> {
+        if polled.is_pending() {
+            self.core.note(WaitsOn::Socket(what, self.id));
+        }
+        polled
     }
 }
 

@@ -74,11 +74,13 @@ impl TcpListener {
     pub fn poll_accept(&mut self, cx: &Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let core = &self.socket.core;
         ready!(core.poll_budget(cx));
-        let accepted = {
+        let accepted: Poll<io::Result<_>> = {
             let caller = core.caller(cx);
             core.driver.borrow_mut().accept(self.socket.id, &caller)
         };
-        accepted.map_ok(|(id, peer)| (TcpStream::new(core.clone(), id), peer))
+        self.socket
+            .noting("accept", accepted)
+            .map_ok(|(id, peer)| (TcpStream::new(core.clone(), id), peer))
     }
 
     /// The address it listens at.

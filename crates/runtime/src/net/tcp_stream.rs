@@ -80,8 +80,11 @@ impl TcpStream {
         let stream = TcpStream::new(core, id);
         poll_fn(|cx| {
             let core = &stream.socket.core;
-            let caller = core.caller(cx);
-            core.driver.borrow_mut().connected(id, &caller)
+            let connected = {
+                let caller = core.caller(cx);
+                core.driver.borrow_mut().connected(id, &caller)
+            };
+            stream.socket.noting("connect", connected)
         })
         .await?;
         Ok(stream)

@@ -1,6 +1,7 @@
 //! Waiting for a task, and asking it to end.
 
 use crate::core::Core;
+use crate::introspect::WaitsOn;
 use crate::scope::TaskHandle;
 use crate::task::{JoinError, Joined, TaskId};
 use std::fmt;
@@ -75,7 +76,10 @@ impl<T: 'static> Future for JoinHandle<T> {
         let joiner = core.caller(cx).waiter();
         let joined = core.tasks.borrow_mut().poll_join(self.task.id, joiner);
         let result = match joined {
-            Joined::Pending(_before) => return Poll::Pending,
+            Joined::Pending(_before) => {
+                core.note(WaitsOn::Task(self.task.id));
+                return Poll::Pending;
+            }
             Joined::Failed(failure) => Err(failure),
             Joined::Output(mut work) => {
                 let mut output: Option<T> = None;

@@ -214,7 +214,7 @@ impl<T, E> Promise<T, E> {
     pub async fn unwanted(&mut self) {
         poll_fn(|cx| {
             if !self.is_unwanted() {
-                self.shared.promise.wait(cx);
+                self.shared.promise.wait(cx, "promise");
                 if !self.is_unwanted() {
                     return Poll::Pending;
                 }
@@ -282,7 +282,7 @@ impl<T, E> Future for Promised<T, E> {
             "a Promised was polled after it had answered"
         );
         if !self.is_settled() {
-            self.shared.promised.wait(cx);
+            self.shared.promised.wait(cx, "promise");
             if !self.is_settled() {
                 return Poll::Pending;
             }

@@ -7,7 +7,7 @@ mod table;
 mod waiter;
 mod work;
 
-pub use id::TaskId;
+pub use id::{NotATaskId, TaskId};
 pub use join_error::{Cancelled, JoinError, Panic};
 pub(crate) use state::{Step, TaskState};
 pub(crate) use table::{Joined, NewTask, Removed, Stepping, TaskTable};

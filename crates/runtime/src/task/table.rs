@@ -74,6 +74,18 @@ pub(crate) struct TaskLabel {
     pub(crate) place: &'static Location<'static>,
 }
 
+/// What can be seen of a task.
+pub(crate) struct TaskView<'a> {
+    pub(crate) name: Option<&'a str>,
+    pub(crate) place: &'static Location<'static>,
+    pub(crate) parent: Option<TaskId>,
+    pub(crate) state: TaskState,
+    pub(crate) steps: u32,
+    pub(crate) cancel_reason: Option<&'static str>,
+    /// Empty while the task is being stepped.
+    pub(crate) context: &'a Context,
+}
+
 #[derive(Default)]
 pub(crate) struct TaskTable {
     slots: SlotMap<slotmap::DefaultKey, Slot>,
@@ -266,6 +278,21 @@ impl TaskTable {
 
     pub(crate) fn steps(&self, id: TaskId) -> Option<u32> {
         self.slots.get(id.0).map(|slot| slot.steps)
+    }
+
+    /// What can be seen of a task from outside.
+    pub(crate) fn view(&self, id: TaskId) -> Option<TaskView<'_>> {
+        let slot = self.slots.get(id.0)?;
+        let rare = slot.rare.as_ref();
+        Some(TaskView {
+            name: rare.and_then(|rare| rare.name.as_deref()),
+            place: slot.place,
+            parent: slot.parent,
+            state: slot.state,
+            steps: slot.steps,
+            cancel_reason: rare.and_then(|rare| rare.cancel_reason),
+            context: &slot.context,
+        })
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,0 +1,70 @@
+//! Looking at a loop: its tasks, what each waits on, and what its turns do.
+//!
+//! [`snapshot`] is for the loop's own thread. [`probe`] makes a [`Probe`] for all others, which
+//! also answers while the loop is stuck: then it says in which task, and since when.
+//!
+//! ```
+//! use monoloop_runtime::{Runtime, introspect, spawn_named, sync::Lock, time, yield_now};
+//! use std::{rc::Rc, time::Duration};
+//!
+//! Runtime::new()?.block_on(async {
+//!     introspect::observe();
+//!     let lock = Rc::new(Lock::new(()));
+//!     let held = lock.lock().await;
+//!     let other = lock.clone();
+//!     let task = spawn_named("patient", async move { drop(other.lock().await) });
+//!     yield_now().await;
+//!
+//!     let snapshot = introspect::snapshot();
+//!     let seen = snapshot.task(task.id()).expect("it is alive");
+//!     assert_eq!(seen.name.as_deref(), Some("patient"));
+//!     assert_eq!(seen.waits_on[0].to_string(), "lock");
+//!     drop(held);
+//! });
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # What it costs
+//! While nobody has called [`observe`] or [`probe`], a flag is looked at once a turn, once a step
+//! and once whenever something has to wait; nothing is allocated and no clock is read. From then
+//! on, and until the loop ends, each step reads the clock once, writes down which task it steps
+//! (a lock that nobody contends for) and each wait leaves a note: about 100 ns a step together,
+//! and some 100 bytes a task. A snapshot takes the loop about half a microsecond a task.
+
+mod current_step;
+mod observer;
+mod probe;
+mod snapshot;
+mod turn;
+mod waits_on;
+
+pub use current_step::{Stuck, StuckTask};
+pub(crate) use observer::Observer;
+pub use probe::{NoAnswer, Probe, TurnTraces, probe};
+pub use snapshot::{Snapshot, TaskSnapshot, snapshot};
+pub use turn::{SteppedTask, TurnTrace};
+pub(crate) use waits_on::WaitsOn;
+pub use waits_on::{Wait, WaitTarget};
+
+use crate::runtime::{try_current, with_current};
+
+/// Has this thread's loop keep, from now on, what costs something to know: how long each task
+/// was busy, what it waits on, and since when. Doing it again changes nothing.
+///
+/// # Panics
+/// When the thread has no loop.
+#[track_caller]
+pub fn observe() {
+    with_current(|core| {
+        core.observe();
+    });
+}
+
+/// Notes down what the running task waits on, for futures that need no loop. With one at hand,
+/// `Core::note` is cheaper.
+#[inline]
+pub(crate) fn note(what: &'static str) {
+    if let Some(core) = try_current() {
+        core.note(WaitsOn::Named(what));
+    }
+}
