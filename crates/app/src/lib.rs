@@ -46,6 +46,7 @@ mod error;
 mod exchange;
 mod handler;
 mod health;
+pub mod introspect;
 mod loop_state;
 mod reply;
 mod request;

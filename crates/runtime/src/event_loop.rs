@@ -133,6 +133,8 @@ impl EventLoop {
     }
 
     /// One poll of one task, or the end of a cancelled one. All user code runs here.
+    // It has one caller; out of line it costs 15 instructions a step.
+    #[inline(always)]
     fn step(&mut self, id: TaskId, main: &mut Main<'_>) {
         let Some(mut stepping) = self.core.tasks.borrow_mut().start_step(id) else {
             return;

@@ -49,6 +49,10 @@ pub struct Config {
     /// nothing else. Default 1, at most 1,024.
     #[serde(deserialize_with = "values::whole::<_, _, 1, 1_024>")]
     pub threads: u16,
+    /// Unix socket at which the `monoloop` command, run by the same user, looks into the server;
+    /// see [`introspect`](crate::introspect). `None`, written `"off"` and the default: none.
+    #[serde(with = "values::socket")]
+    pub socket: Option<PathBuf>,
     /// Bounds on what a peer may make the server hold.
     pub limits: LimitsConfig,
     /// How long a peer, or a handler, may take.
@@ -241,6 +245,7 @@ impl Default for Config {
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             threads: 1,
+            socket: None,
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
             drain: DrainConfig::default(),

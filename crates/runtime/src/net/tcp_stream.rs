@@ -80,11 +80,10 @@ impl TcpStream {
         let stream = TcpStream::new(core, id);
         poll_fn(|cx| {
             let core = &stream.socket.core;
-            let connected = {
+            stream.socket.noting("connect", |_| {
                 let caller = core.caller(cx);
                 core.driver.borrow_mut().connected(id, &caller)
-            };
-            stream.socket.noting("connect", connected)
+            })
         })
         .await?;
         Ok(stream)
