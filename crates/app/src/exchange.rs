@@ -15,6 +15,7 @@ use http::{Method, StatusCode};
 use monoloop_proto::http1::{
     AfterResponse, BodyLength, Event, RecvError, RequestHead, ResponseLength,
 };
+use monoloop_runtime::introspect::note_context;
 use monoloop_runtime::{Context as VarContext, InContext, time};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -86,9 +87,10 @@ impl Exchange {
                 None => shared.app.call(request),
             });
             let polled = Pin::new(&mut handler).poll(cx);
-            let handler = polled
-                .is_pending()
-                .then(|| VarContext::current().scope(handler));
+            let handler = polled.is_pending().then(|| {
+                note_context();
+                VarContext::current().scope(handler)
+            });
             (handler, polled)
         });
         let answer = match (handler, polled) {

@@ -4,6 +4,7 @@
 //! a copy is one reference. A task gets a copy when it is spawned; what it sets afterwards
 //! is its own. The semantics are those of Python's `contextvars` (PEP 567).
 
+use crate::introspect::note_context;
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
@@ -297,6 +298,9 @@ impl<F: Future> Future for InContext<F> {
         let this = self.project();
         let entered = Entered::enter(this.context.take());
         let polled = this.future.poll(cx);
+        if polled.is_pending() {
+            note_context();
+        }
         *this.context = entered.leave();
         polled
     }

@@ -8,7 +8,7 @@
 use super::{ConnectOptions, Driver, ListenOptions, SocketId, Wait};
 use crate::config::Config;
 use crate::inbox::Notify;
-use crate::task::{Caller, Waiter};
+use crate::task::{Caller, TaskId, Waiter};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll as Selecting, Registry, Token};
 use slotmap::{DefaultKey, Key, KeyData, SlotMap};
@@ -344,6 +344,26 @@ impl Driver for Selector {
 
     fn sockets(&self) -> usize {
         self.sockets.len()
+    }
+
+    fn each_waiting(&self, found: &mut dyn FnMut(TaskId, &'static str, SocketId)) {
+        for (key, socket) in &self.sockets {
+            if let Waiter::Task(Some(id)) = socket.reader {
+                let what = match &socket.io {
+                    Io::Listener(..) => "accept",
+                    Io::Stream(_) => "read",
+                };
+                found(id, what, SocketId(key));
+            }
+            if let Waiter::Task(Some(id)) = socket.writer {
+                // Only one that is connected has a peer.
+                let what = match socket.stream().and_then(TcpStream::peer_addr) {
+                    Ok(_) => "write",
+                    Err(_) => "connect",
+                };
+                found(id, what, SocketId(key));
+            }
+        }
     }
 }
 

@@ -25,8 +25,9 @@
 //! ```
 //!
 //! # What it costs
-//! While nobody has called [`observe`] or [`probe`], a flag is looked at once a turn, once a step
-//! and once whenever something has to wait; nothing is allocated and no clock is read. From then
+//! While nobody has called [`observe`] or [`probe`], a flag is looked at twice a step, and once
+//! whenever something has to wait for anything but a socket; nothing is allocated and no clock is
+//! read. From then
 //! on, and until the loop ends, each step reads the clock once, writes down which task it steps
 //! (a lock that nobody contends for) and each wait leaves a note: about 100 ns a step together,
 //! and some 100 bytes a task. A snapshot takes the loop about half a microsecond a task.
@@ -66,5 +67,15 @@ pub fn observe() {
 pub(crate) fn note(what: &'static str) {
     if let Some(core) = try_current() {
         core.note(WaitsOn::Named(what));
+    }
+}
+
+/// Has snapshots show, for as long as the running task waits after this step, the context that is
+/// current here, inside of which it waits. For those who poll a future in
+/// [`Context::run`](crate::Context::run); one in [`Context::scope`](crate::Context::scope) does it
+/// by itself. Does nothing while nobody looks.
+pub fn note_context() {
+    if let Some(core) = try_current() {
+        core.note_context();
     }
 }

@@ -48,8 +48,10 @@ pub(crate) struct Extra {
     /// The end of its last step, by the loop's clock.
     pub(crate) since: Option<Instant>,
     pub(crate) notes: Vec<WaitsOn>,
-    /// That of the first note: a handler's own, inside of that of the connection's task.
-    pub(crate) context: Context,
+    /// That in which it waits: a handler's own, inside of that of the connection's task.
+    pub(crate) context: Option<Context>,
+    /// Whether that is known, or but supposed from where a note was left.
+    context_is_inner: bool,
 }
 
 /// Somebody who wants to see turns.
@@ -100,6 +102,15 @@ impl Core {
     fn note_observed(&self, waits_on: WaitsOn) {
         if let (Some(observed), Some(id)) = (self.observer.get(), self.running()) {
             observed.note(id, waits_on);
+        }
+    }
+
+    /// Notes down that the running task waits inside of the current context, which need not be
+    /// its own.
+    #[cold]
+    pub(crate) fn note_context(&self) {
+        if let (Some(observed), Some(id)) = (self.observer.get(), self.running()) {
+            observed.note_context(id);
         }
     }
 
@@ -165,16 +176,23 @@ impl Observed {
     }
 
     fn note(&self, id: TaskId, waits_on: WaitsOn) {
-        let context = Context::current();
-        let mut unneeded = None;
         if let Some(extra) = self.extras.borrow_mut().get_mut(id.0)
             && extra.notes.len() < NOTES_MAX
+            && !extra.notes.contains(&waits_on)
         {
-            match extra.notes.is_empty() {
-                true => unneeded = Some(std::mem::replace(&mut extra.context, context)),
-                false => unneeded = Some(context),
-            }
             extra.notes.push(waits_on);
+            extra.context.get_or_insert_with(Context::current);
+        }
+    }
+
+    /// The first of a step is kept, since what lies deepest comes first; it is a better one than
+    /// that of a note.
+    fn note_context(&self, id: TaskId) {
+        let mut unneeded = None;
+        if let Some(extra) = self.extras.borrow_mut().get_mut(id.0)
+            && !std::mem::replace(&mut extra.context_is_inner, true)
+        {
+            unneeded = extra.context.replace(Context::current());
         }
         drop(unneeded);
     }
@@ -183,6 +201,7 @@ impl Observed {
     fn forget_wait(&self, id: TaskId) {
         let context = self.extras.borrow_mut().get_mut(id.0).map(|extra| {
             extra.notes.clear();
+            extra.context_is_inner = false;
             extra.context.take()
         });
         drop_quietly(context);

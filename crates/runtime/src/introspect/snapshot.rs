@@ -9,6 +9,7 @@ use crate::runtime::current;
 use crate::scope::RunState;
 use crate::stats::LoopStats;
 use crate::task::TaskId;
+use slotmap::{DefaultKey, SecondaryMap};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -111,7 +112,9 @@ impl Snapshot {
             .filter_map(|id| Raw::read(core, id))
             .collect();
         stats.tasks = raws.len();
-        let tasks = raws.into_iter().map(|raw| raw.describe(core)).collect();
+        let sockets = sockets_by_task(core);
+        let tasks = raws.into_iter().map(|raw| raw.describe(core, &sockets));
+        let tasks = tasks.collect();
         Snapshot {
             taken_at,
             took: clock::read().saturating_duration_since(taken_at),
@@ -162,22 +165,45 @@ impl Raw {
         })
     }
 
-    fn describe(self, core: &Core) -> TaskSnapshot {
+    fn describe(self, core: &Core, sockets: &SocketsByTask) -> TaskSnapshot {
         let Raw {
             mut task,
             context,
             extra,
         } = self;
-        if let Some(extra) = &extra {
-            if task.state == RunState::Waiting {
-                let waits = extra.notes.iter().map(|note| look_up(core, *note));
-                task.waits_on = waits.collect();
-            }
-            describe_context(&extra.context, &mut task.context);
+        if task.state == RunState::Waiting {
+            let notes = extra.iter().flat_map(|extra| extra.notes.iter().copied());
+            let (timers, others): (Vec<WaitsOn>, Vec<WaitsOn>) =
+                notes.partition(|note| matches!(note, WaitsOn::Timer(_)));
+            task.waits_on = (others.into_iter().map(|note| look_up(core, note)))
+                .chain(sockets.get(task.id.0).into_iter().flatten().cloned())
+                .chain(timers.into_iter().map(|note| look_up(core, note)))
+                .collect();
+        }
+        if let Some(inner) = extra.and_then(|extra| extra.context) {
+            describe_context(&inner, &mut task.context);
         }
         describe_context(&context, &mut task.context);
         task
     }
+}
+
+type SocketsByTask = SecondaryMap<DefaultKey, Vec<Wait>>;
+
+fn sockets_by_task(core: &Core) -> SocketsByTask {
+    let mut sockets = SocketsByTask::new();
+    let driver = core.driver.borrow();
+    driver.each_waiting(&mut |id, what, socket| {
+        let on = match what {
+            "accept" => driver.local_addr(socket).map(WaitTarget::Listener),
+            _ => driver.peer_addr(socket).map(WaitTarget::Peer),
+        };
+        let wait = Wait::new(what, on.unwrap_or(WaitTarget::Unknown));
+        if let Some(entry) = sockets.entry(id.0) {
+            entry.or_default().push(wait);
+        }
+    });
+    sockets
 }
 
 /// Adds the variables that are not there yet.
@@ -197,14 +223,6 @@ fn look_up(core: &Core, note: WaitsOn) -> Wait {
         WaitsOn::Timer(deadline) => {
             let left = deadline.saturating_duration_since(core.clock.now());
             Wait::new("timer", WaitTarget::DueIn(left))
-        }
-        WaitsOn::Socket(what, id) => {
-            let driver = core.driver.borrow();
-            let on = match what {
-                "accept" => driver.local_addr(id).map(WaitTarget::Listener),
-                _ => driver.peer_addr(id).map(WaitTarget::Peer),
-            };
-            Wait::new(what, on.unwrap_or(WaitTarget::Unknown))
         }
     }
 }

@@ -1,16 +1,13 @@
 //! What a task waits on, as the futures of this crate note it down, and as it is shown.
 
-use crate::driver::SocketId;
 use crate::task::TaskId;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// A note that a future leaves when it has to wait. Plain: nothing is looked up for it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WaitsOn {
-    /// What is to be done with a socket.
-    Socket(&'static str, SocketId),
     Timer(Instant),
     Task(TaskId),
     /// Something that has no more than a name.

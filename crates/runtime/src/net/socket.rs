@@ -2,7 +2,6 @@
 
 use crate::core::Core;
 use crate::driver::SocketId;
-use crate::introspect::WaitsOn;
 use crate::net::Chunk;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
@@ -20,14 +19,6 @@ impl Socket {
 
     #[inline]
     pub(crate) fn poll_receive(&self, cx: &Context<'_>) -> Poll<io::Result<Chunk>> {
-        match self.core.observer.is_on() {
-            false => self.poll_receive_unseen(cx),
-            true => self.noting("read", |socket| socket.poll_receive_unseen(cx)),
-        }
-    }
-
-    #[inline]
-    fn poll_receive_unseen(&self, cx: &Context<'_>) -> Poll<io::Result<Chunk>> {
         ready!(self.core.poll_budget(cx));
         let mut buffer = self.core.buffers.take();
         let received = {
@@ -53,11 +44,9 @@ impl Socket {
             return Poll::Ready(Ok(0));
         }
         ready!(self.core.poll_budget(cx));
-        self.noting("read", |socket| {
-            let caller = socket.core.caller(cx);
-            let mut driver = socket.core.driver.borrow_mut();
-            driver.receive(socket.id, buffer, &caller)
-        })
+        let caller = self.core.caller(cx);
+        let mut driver = self.core.driver.borrow_mut();
+        driver.receive(self.id, buffer, &caller)
     }
 
     #[inline]
@@ -66,36 +55,10 @@ impl Socket {
         cx: &Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.core.observer.is_on() {
-            false => self.poll_write_unseen(cx, buffers),
-            true => self.noting("write", |socket| socket.poll_write_unseen(cx, buffers)),
-        }
-    }
-
-    #[inline]
-    fn poll_write_unseen(
-        &self,
-        cx: &Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
         ready!(self.core.poll_budget(cx));
         let caller = self.core.caller(cx);
         let mut driver = self.core.driver.borrow_mut();
         driver.send(self.id, buffers, &caller)
-    }
-
-    /// Leaves a note of what is waited for, for those who look. Receiving and writing ask before
-    /// whether anybody does: looking at every result would cost them.
-    pub(crate) fn noting<T>(
-        &self,
-        what: &'static str,
-        poll: impl FnOnce(&Socket) -> Poll<T>,
-    ) -> Poll<T> {
-        let polled = poll(self);
-        if polled.is_pending() {
-            self.core.note(WaitsOn::Socket(what, self.id));
-        }
-        polled
     }
 }
 

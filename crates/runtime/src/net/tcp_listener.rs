@@ -74,10 +74,10 @@ impl TcpListener {
     pub fn poll_accept(&mut self, cx: &Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let core = &self.socket.core;
         ready!(core.poll_budget(cx));
-        let accepted = self.socket.noting("accept", |socket| {
+        let accepted = {
             let caller = core.caller(cx);
-            core.driver.borrow_mut().accept(socket.id, &caller)
-        });
+            core.driver.borrow_mut().accept(self.socket.id, &caller)
+        };
         accepted.map_ok(|(id, peer)| (TcpStream::new(core.clone(), id), peer))
     }
 

@@ -80,10 +80,8 @@ impl TcpStream {
         let stream = TcpStream::new(core, id);
         poll_fn(|cx| {
             let core = &stream.socket.core;
-            stream.socket.noting("connect", |_| {
-                let caller = core.caller(cx);
-                core.driver.borrow_mut().connected(id, &caller)
-            })
+            let caller = core.caller(cx);
+            core.driver.borrow_mut().connected(id, &caller)
         })
         .await?;
         Ok(stream)
