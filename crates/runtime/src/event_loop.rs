@@ -97,17 +97,10 @@ impl EventLoop {
         // Step the batch that is ready now. What becomes ready meanwhile waits for the next
         // turn.
         let batch = self.core.ready.borrow().len();
-        for _ in 0..batch.min(self.core.config.steps_per_turn_max as usize) {
-            let id = self.core.ready.borrow_mut().pop();
-            let id = id.expect("the batch was counted above");
-            if observed {
-                self.core.observe_step_begins(id);
-            }
-            self.step(id, main);
-            if observed {
-                self.core.observe_step_ended(id);
-            }
-            turn.steps += 1;
+        turn.steps = batch.min(self.core.config.steps_per_turn_max as usize);
+        match observed {
+            false => self.step_batch(turn.steps, main),
+            true => self.step_batch_observed(turn.steps, main),
         }
 
         self.steps_since_poll = self.steps_since_poll.saturating_add(turn.steps as u32);
@@ -116,6 +109,26 @@ impl EventLoop {
             self.core.observe_turn_ended(turn);
         }
         Ok(turn)
+    }
+
+    #[inline]
+    fn step_batch(&mut self, batch: usize, main: &mut Main<'_>) {
+        for _ in 0..batch {
+            let id = self.core.ready.borrow_mut().pop();
+            self.step::<false>(id.expect("the batch was counted"), main);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn step_batch_observed(&mut self, batch: usize, main: &mut Main<'_>) {
+        for _ in 0..batch {
+            let id = self.core.ready.borrow_mut().pop();
+            let id = id.expect("the batch was counted");
+            self.core.observe_step_begins(id);
+            self.step::<true>(id, main);
+            self.core.observe_step_ended(id);
+        }
     }
 
     /// Waits for I/O, at most until the next timer has to be judged.
@@ -133,9 +146,9 @@ impl EventLoop {
     }
 
     /// One poll of one task, or the end of a cancelled one. All user code runs here.
-    // It has one caller; out of line it costs 15 instructions a step.
-    #[inline(always)]
-    fn step(&mut self, id: TaskId, main: &mut Main<'_>) {
+    ///
+    /// Compiled twice, so that nobody pays for being observed while nobody is.
+    fn step<const OBSERVED: bool>(&mut self, id: TaskId, main: &mut Main<'_>) {
         let Some(mut stepping) = self.core.tasks.borrow_mut().start_step(id) else {
             return;
         };

@@ -25,9 +25,9 @@
 //! ```
 //!
 //! # What it costs
-//! While nobody has called [`observe`] or [`probe`], a flag is looked at twice a step, and once
-//! whenever something has to wait for anything but a socket; nothing is allocated and no clock is
-//! read. From then
+//! While nobody has called [`observe`] or [`probe`], a flag is looked at three times a turn, and
+//! once whenever something has to wait for anything but a socket; nothing is allocated, no clock
+//! is read, and a step runs the same instructions as if there were nothing to look with. From then
 //! on, and until the loop ends, each step reads the clock once, writes down which task it steps
 //! (a lock that nobody contends for) and each wait leaves a note: about 100 ns a step together,
 //! and some 100 bytes a task. A snapshot takes the loop about half a microsecond a task.
@@ -61,10 +61,27 @@ pub fn observe() {
     });
 }
 
-/// Notes down what the running task waits on, for futures that need no loop. With one at hand,
-/// `Core::note` is cheaper.
+/// Says what the running task waits on, in a word: for futures of other crates, called at each
+/// poll that returns `Pending`. Those of this crate do it by themselves. Does nothing while nobody
+/// looks, and without a loop.
+///
+/// ```
+/// use monoloop_runtime::introspect;
+/// use std::{future::poll_fn, task::Poll};
+///
+/// async fn flag_is_set(is_set: impl Fn() -> bool) {
+///     poll_fn(|_| match is_set() {
+///         true => Poll::Ready(()),
+///         false => {
+///             introspect::note("flag");
+///             Poll::Pending
+///         }
+///     })
+///     .await
+/// }
+/// ```
 #[inline]
-pub(crate) fn note(what: &'static str) {
+pub fn note(what: &'static str) {
     if let Some(core) = try_current() {
         core.note(WaitsOn::Named(what));
     }
