@@ -18,6 +18,7 @@ use crate::task::{
     Caller, NewTask, Removed, TaskId, TaskTable, Waiter, WakerIdentity, Work, WorkCell,
 };
 use crate::timer::Wheel;
+use crate::watchdog::Pulse;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::Location;
@@ -36,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) driver: RefCell<Box<dyn Driver>>,
     pub(crate) buffers: BufferPool,
     pub(crate) inbox: Arc<Inbox>,
+    /// What the loop is doing, for other threads.
+    pub(crate) pulse: Arc<Pulse>,
     pool: OnceCell<Pool>,
     running: Cell<Option<TaskId>>,
     running_waker: Cell<WakerIdentity>,
@@ -65,6 +68,7 @@ impl Core {
             timers: RefCell::new(Wheel::new()),
             driver: RefCell::new(driver),
             inbox,
+            pulse: Arc::new(Pulse::new()),
             pool: OnceCell::new(),
             running: Cell::new(None),
             running_waker: Cell::new(WakerIdentity::NONE),

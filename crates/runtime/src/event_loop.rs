@@ -9,6 +9,7 @@ use crate::driver::Wait;
 use crate::inbox::{Letter, TaskWaker};
 use crate::stats::TurnStats;
 use crate::task::{JoinError, Panic, Step, Stepping, TaskId, Waiter, WakerIdentity};
+use crate::watchdog::Pulse;
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,6 +29,7 @@ pub(crate) struct Main<'a> {
 
 pub(crate) struct EventLoop {
     core: Rc<Core>,
+    pulse: Arc<Pulse>,
     waker: WakerCache,
     woken: Vec<Waiter>,
     letters: Vec<Letter>,
@@ -40,6 +42,7 @@ impl EventLoop {
     pub(crate) fn new(core: Rc<Core>) -> Self {
         EventLoop {
             waker: WakerCache::new(&core),
+            pulse: core.pulse.clone(),
             core,
             woken: Vec::new(),
             letters: Vec::new(),
@@ -110,7 +113,16 @@ impl EventLoop {
         // the wait cannot miss what a job that is no longer counted has reported.
         let may_jump = self.core.clock.mode() == ClockMode::Jumping && !self.core.has_jobs();
         let wait = self.core.how_long_to_wait();
-        let events = self.core.driver.borrow_mut().wait(wait, &mut self.woken)?;
+        // A look at the driver that cannot take long is a part of the turn.
+        let rests = wait != Wait::Not;
+        if rests {
+            self.pulse.start_waiting();
+        }
+        let waited = self.core.driver.borrow_mut().wait(wait, &mut self.woken);
+        if rests {
+            self.pulse.start_turning();
+        }
+        let events = waited?;
         let quiet = events == 0 && wait != Wait::Not;
         if quiet && may_jump {
             self.core.jump_to_next_deadline();
@@ -123,6 +135,7 @@ impl EventLoop {
         let Some(mut stepping) = self.core.tasks.borrow_mut().start_step(id) else {
             return;
         };
+        self.pulse.start_step(id);
         let scratch = &mut self.waker;
         let waker = match &stepping.waker {
             Some(own) => own,

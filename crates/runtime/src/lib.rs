@@ -43,6 +43,7 @@ pub mod sync;
 mod task;
 pub mod time;
 mod timer;
+mod watchdog;
 
 pub use blocking::{BlockingHandle, spawn_blocking};
 pub use clock::ClockMode;

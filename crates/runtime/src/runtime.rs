@@ -8,6 +8,7 @@ use crate::event_loop::{EventLoop, Main, drop_quietly};
 use crate::inbox::Inbox;
 use crate::stats::{LoopStats, TurnStats};
 use crate::task::{JoinError, Removed};
+use crate::watchdog::Pulse;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
@@ -15,6 +16,7 @@ use std::io;
 use std::panic::Location;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
@@ -89,6 +91,7 @@ impl Runtime {
             self.core.running().is_none(),
             "block_on was called inside a task, where it would stop the loop; use .await"
         );
+        let _running = Running::start(&self.core.pulse);
         let mut output = None;
         let id = self.core.spawn(None, Some("main".into()), place);
         {
@@ -155,6 +158,22 @@ impl Drop for Runtime {
         // The thread may be ending, with its locals gone already.
         let core = CURRENT.try_with(|current| current.borrow_mut().take());
         drop(core);
+    }
+}
+
+/// Says to those who watch the loop that it runs; however it ends, that it does not.
+struct Running(Arc<Pulse>);
+
+impl Running {
+    fn start(pulse: &Arc<Pulse>) -> Self {
+        pulse.start_turning();
+        Running(pulse.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 
