@@ -29,9 +29,11 @@ mod config;
 mod context;
 mod core;
 mod deadline;
+pub mod debug;
 mod driver;
 mod event_loop;
 mod inbox;
+mod lag;
 pub mod net;
 mod ready;
 mod runtime;
@@ -49,7 +51,8 @@ pub use blocking::{BlockingHandle, spawn_blocking};
 pub use clock::ClockMode;
 pub use config::Config;
 pub use context::{Context, ContextVar, InContext, Token};
-pub use runtime::{Builder, Runtime};
+pub use lag::{Histogram, Lag};
+pub use runtime::{Builder, Runtime, lag};
 pub use scope::{
     AllTasks, AsCompleted, CallHandle, GroupError, GroupFailure, GroupTask, JoinHandle, LoopEnded,
     LoopHandle, OnCancel, RemoteCallHandle, RunState, Shield, TaskGroup, TaskHandle, YieldNow,

@@ -138,7 +138,34 @@ impl Handle {
     /// one, or where stacks cannot be captured.
     #[must_use]
     pub fn capture(&self, timeout: Duration) -> Option<Stack> {
-        self.thread.capture(timeout)
+        Some(self.copy(timeout)?.unwind())
+    }
+
+    /// The first half of [`capture`](Handle::capture), for who wants to know whether the thread
+    /// is still doing what made it interesting before the slow half: a copy of the stack.
+    #[must_use]
+    pub fn copy(&self, timeout: Duration) -> Option<Copy> {
+        let copied = self.thread.copy(timeout)?;
+        Some(Copy { copied })
+    }
+}
+
+/// A stack as raw bytes.
+pub struct Copy {
+    copied: platform::Copied,
+}
+
+impl Copy {
+    /// Finds the calls in it. Before a library is unloaded that they are in.
+    #[must_use]
+    pub fn unwind(&self) -> Stack {
+        platform::unwind(&self.copied)
+    }
+}
+
+impl fmt::Debug for Copy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Copy").finish_non_exhaustive()
     }
 }
 

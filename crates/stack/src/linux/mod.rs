@@ -8,8 +8,9 @@ mod slot;
 mod unwind;
 
 pub(crate) use names::frames_at;
+pub(crate) use slot::Copied;
+pub(crate) use unwind::unwind;
 
-use crate::Stack;
 use slot::{Asked, Slot};
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -37,24 +38,22 @@ impl Registered {
         })
     }
 
-    pub(crate) fn capture(&self, timeout: Duration) -> Option<Stack> {
+    pub(crate) fn copy(&self, timeout: Duration) -> Option<Copied> {
         let is_alive = self.is_alive.lock().unwrap_or_else(PoisonError::into_inner);
         if !*is_alive || signal::own_thread() == self.thread {
             return None;
         }
-        let captured = match self.slot.ask() {
+        match self.slot.ask() {
             Asked::Yes => {
                 if !signal::send(self.thread) {
                     self.slot.take_back();
                     return None;
                 }
-                self.slot.wait_for_answer(timeout)?
+                self.slot.wait_for_answer(timeout)
             }
             // The answer to an earlier question is still being written.
-            Asked::Busy => return None,
-        };
-        drop(is_alive);
-        Some(unwind::unwind(&captured))
+            Asked::Busy => None,
+        }
     }
 
     /// The thread is no longer to be looked at; called on it.

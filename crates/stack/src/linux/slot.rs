@@ -45,12 +45,12 @@ pub(super) struct Slot {
     stack_start: AtomicUsize,
     stack_end: AtomicUsize,
     state: AtomicU8,
-    copy: UnsafeCell<Copy>,
+    copy: UnsafeCell<Memory>,
     next: OnceLock<&'static Slot>,
 }
 
 /// A stack as it is in memory.
-struct Copy {
+struct Memory {
     registers: Registers,
     len: usize,
     bytes: Box<[u8]>,
@@ -64,7 +64,7 @@ struct Copy {
 unsafe impl Sync for Slot {}
 
 /// What a watcher takes away.
-pub(super) struct Captured {
+pub(crate) struct Copied {
     pub(super) registers: Registers,
     /// From the stack pointer upwards.
     pub(super) bytes: Vec<u8>,
@@ -114,7 +114,7 @@ impl Slot {
             stack_start: AtomicUsize::new(0),
             stack_end: AtomicUsize::new(0),
             state: AtomicU8::new(IDLE),
-            copy: UnsafeCell::new(Copy {
+            copy: UnsafeCell::new(Memory {
                 registers: Registers::default(),
                 len: 0,
                 // Zeroed by the system, so that it is no memory until it is written to.
@@ -184,7 +184,7 @@ impl Slot {
     }
 
     /// What the handler has copied. `None` when it did not within the time.
-    pub(super) fn wait_for_answer(&self, timeout: Duration) -> Option<Captured> {
+    pub(super) fn wait_for_answer(&self, timeout: Duration) -> Option<Copied> {
         if !self.is_done_within(timeout) && !self.is_late_but_done() {
             return None;
         }
@@ -193,13 +193,13 @@ impl Slot {
         // asks again, which is only done under the lock that the caller holds.
         let copy = unsafe { &*self.copy.get() };
         let end = self.stack_end.load(Ordering::Relaxed);
-        let captured = Captured {
+        let copied = Copied {
             registers: copy.registers,
             bytes: copy.bytes[..copy.len].to_vec(),
             is_complete: copy.registers.stack as usize + copy.len == end,
         };
         self.state.store(IDLE, Ordering::Release);
-        Some(captured)
+        Some(copied)
     }
 
     /// The time is up. Takes the question back; if a handler has begun to answer, waits for that.

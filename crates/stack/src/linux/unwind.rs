@@ -3,7 +3,7 @@
 
 use super::modules;
 use super::registers::Registers;
-use super::slot::Captured;
+use super::slot::Copied;
 use crate::Stack;
 use framehop::Unwinder as _;
 
@@ -15,14 +15,14 @@ use framehop::x86_64::{CacheX86_64 as Cache, UnwindRegsX86_64, UnwinderX86_64 as
 /// More are no help, and a broken stack could go round in circles.
 const DEPTH_MAX: usize = 512;
 
-pub(super) fn unwind(captured: &Captured) -> Stack {
+pub(crate) fn unwind(copied: &Copied) -> Stack {
     let mut unwinder: Unwinder<Vec<u8>> = Unwinder::new();
     for module in modules::loaded() {
         unwinder.add_module(module);
     }
-    let registers = captured.registers;
+    let registers = copied.registers;
     let mut cache = Cache::<_>::new();
-    let mut read_stack = |address| captured.word(address).ok_or(());
+    let mut read_stack = |address| copied.word(address).ok_or(());
     let mut frames = unwinder.iter_frames(
         registers.instruction,
         for_unwinder(registers),
@@ -36,7 +36,7 @@ pub(super) fn unwind(captured: &Captured) -> Stack {
         }
         match frames.next() {
             Ok(Some(frame)) => addresses.push(frame.address() as usize),
-            Ok(None) => break captured.is_complete,
+            Ok(None) => break copied.is_complete,
             Err(_) => break false,
         }
     };
@@ -46,7 +46,7 @@ pub(super) fn unwind(captured: &Captured) -> Stack {
     }
 }
 
-impl Captured {
+impl Copied {
     fn word(&self, address: u64) -> Option<u64> {
         let offset = usize::try_from(address.checked_sub(self.registers.stack)?).ok()?;
         let word = self.bytes.get(offset..)?.first_chunk()?;
