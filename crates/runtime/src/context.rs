@@ -12,6 +12,8 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
@@ -34,7 +36,7 @@ struct Node {
     name: &'static str,
     /// `None` hides a value further back: the variable was reset to "not set".
     value: Option<Rc<dyn Any>>,
-    capture: CaptureFn,
+    about: &'static About,
     /// Whether a task that is spawned gets the value.
     inherit: bool,
     /// Whether this value or one further back is not inherited.
@@ -42,12 +44,35 @@ struct Node {
     rest: Option<Rc<Node>>,
 }
 
+/// What can be done with the values of a variable.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct About {
+    /// Clones a value for another thread, when its type can go there.
+    pub capture: fn(&dyn Any) -> Option<Box<dyn Any + Send>>,
+    /// For a variable that is shown in diagnostics: as what, and how.
+    pub shown: Option<(&'static str, ShowFn)>,
+}
+
+/// Writes a value, for people.
+#[doc(hidden)]
+pub type ShowFn = fn(&dyn Any, &mut fmt::Formatter<'_>) -> fmt::Result;
+
+/// How many loops are stuck in a step whose context is wanted. While it is not 0, who leaves a
+/// context says so to [`on_leave`]: a step may go through many, and only their own thread can read
+/// them.
+pub(crate) static NOTING: AtomicU32 = AtomicU32::new(0);
+
+static ON_LEAVE: OnceLock<fn(&Context)> = OnceLock::new();
+
+/// Sets who is told of the contexts that are left. The first who asks stays.
+pub(crate) fn on_leave(told: fn(&Context)) {
+    ON_LEAVE.get_or_init(|| told);
+}
+
 /// A variable is its address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Key(usize);
-
-/// Clones a value for another thread, when its type can go there.
-type CaptureFn = fn(&dyn Any) -> Option<Box<dyn Any + Send>>;
 
 impl Context {
     /// The running task's context.
@@ -151,12 +176,12 @@ impl Context {
                 let copy = node
                     .value
                     .as_ref()
-                    .and_then(|value| (node.capture)(&**value));
+                    .and_then(|value| (node.about.capture)(&**value));
                 values.extend(copy.map(|value| CapturedValue {
                     key: node.key,
                     name: node.name,
                     value,
-                    capture: node.capture,
+                    about: node.about,
                 }));
             }
             next = &node.rest;
@@ -164,13 +189,46 @@ impl Context {
         Captured { values }
     }
 
-    /// What can be said of the values that are set, the last one first.
+    /// The values of the variables that are shown in diagnostics, each with its name, the last
+    /// one set first.
     pub(crate) fn described(&self) -> Vec<(&'static str, String)> {
         let nodes = std::iter::successors(self.head.as_deref(), |node| node.rest.as_deref());
         nodes
-            .filter(|node| node.value.is_some())
-            .map(|node| (node.name, String::from("set")))
+            .filter_map(|node| {
+                let (label, show) = node.about.shown?;
+                let value = &**node.value.as_ref()?;
+                Some((label, Shown { value, show }.to_string()))
+            })
             .collect()
+    }
+
+    #[cold]
+    fn tell_left(&self) {
+        if let Some(told) = ON_LEAVE.get() {
+            told(self);
+        }
+    }
+
+    /// The values of the variables that are shown in diagnostics, as `name=value`.
+    pub(crate) fn shown(&self) -> String {
+        let mut text = String::new();
+        let nodes = std::iter::successors(self.head.as_deref(), |node| node.rest.as_deref());
+        for node in nodes {
+            let Some((label, show)) = node.about.shown else {
+                continue;
+            };
+            if let Some(value) = &node.value {
+                let separator = if text.is_empty() { "" } else { " " };
+                text += &format!(
+                    "{separator}{label}={}",
+                    Shown {
+                        value: &**value,
+                        show
+                    }
+                );
+            }
+        }
+        text
     }
 
     fn get(&self, key: Key) -> Option<&Rc<dyn Any>> {
@@ -237,6 +295,18 @@ impl Node {
     }
 }
 
+/// A value as its variable shows it.
+struct Shown<'a> {
+    value: &'a dyn Any,
+    show: ShowFn,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.show)(self.value, f)
+    }
+}
+
 /// Prints the names of the variables that are set.
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -276,7 +346,10 @@ impl Entered {
 impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
-        self.before.take().swap_in();
+        let left = self.before.take().swap_in();
+        if NOTING.load(Ordering::Relaxed) > 0 {
+            left.tell_left();
+        }
     }
 }
 
@@ -315,7 +388,7 @@ struct CapturedValue {
     key: Key,
     name: &'static str,
     value: Box<dyn Any + Send>,
-    capture: CaptureFn,
+    about: &'static About,
 }
 
 impl Captured {
@@ -326,7 +399,7 @@ impl Captured {
                 key: captured.key,
                 name: captured.name,
                 value: Some(Rc::from(captured.value as Box<dyn Any>)),
-                capture: captured.capture,
+                about: captured.about,
                 inherit: true,
                 any_private: false,
                 rest,
@@ -361,7 +434,7 @@ pub struct ContextVar<T: 'static> {
     name: &'static str,
     default: Option<fn() -> T>,
     inherit: bool,
-    capture: CaptureFn,
+    about: About,
     // A variable holds no value itself; it may be a `static` whatever `T` is.
     value: PhantomData<fn() -> T>,
 }
@@ -373,13 +446,13 @@ impl<T: 'static> ContextVar<T> {
         name: &'static str,
         default: Option<fn() -> T>,
         inherit: bool,
-        capture: fn(&dyn Any) -> Option<Box<dyn Any + Send>>,
+        about: About,
     ) -> Self {
         ContextVar {
             name,
             default,
             inherit,
-            capture,
+            about,
             value: PhantomData,
         }
     }
@@ -463,7 +536,7 @@ impl<T: 'static> ContextVar<T> {
             key: self.key(),
             name: self.name,
             value,
-            capture: self.capture,
+            about: &self.about,
             inherit: self.inherit,
             any_private: !self.inherit,
             rest: None,
@@ -522,21 +595,34 @@ pub struct Token<T: 'static> {
 /// });
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// One that is declared with `shown_as = "name"` is told, as `name=value`, wherever the runtime has
+/// to say what a task was working for, as when it [stopped the loop](crate::debug). Its type is
+/// `Display`, and its value should be safe to log.
+///
+/// ```
+/// monoloop_runtime::context_var! {
+///     pub static ORDER: u64, shown_as = "order";
+/// }
+/// ```
 #[macro_export]
 macro_rules! context_var {
-    ($($(#[$attribute:meta])* $visibility:vis static $name:ident : $type:ty $(= $default:expr)? $(, inherit = $inherit:literal)? ;)+) => {
+    ($($(#[$attribute:meta])* $visibility:vis static $name:ident : $type:ty $(= $default:expr)? $(, inherit = $inherit:literal)? $(, shown_as = $shown:literal)? ;)+) => {
         $(
             $(#[$attribute])*
             $visibility static $name: $crate::ContextVar<$type> = $crate::ContextVar::declare(
                 ::core::stringify!($name),
                 $crate::context_var!(@default $($default)?),
                 $crate::context_var!(@inherit $($inherit)?),
-                |value| {
-                    #[allow(unused_imports, reason = "which of the two is used depends on the type")]
-                    use $crate::__private::{CaptureSend, KeepLocal};
-                    // Method lookup takes the implementation for `Send + Clone` types when
-                    // there is one, else that for a reference more.
-                    (&$crate::__private::Probe::<$type>::NEW).capture(value)
+                $crate::__private::About {
+                    capture: |value| {
+                        #[allow(unused_imports, reason = "which of the two is used depends on the type")]
+                        use $crate::__private::{CaptureSend, KeepLocal};
+                        // Method lookup takes the implementation for `Send + Clone` types when
+                        // there is one, else that for a reference more.
+                        (&$crate::__private::Probe::<$type>::NEW).capture(value)
+                    },
+                    shown: $crate::context_var!(@shown $type $(, $shown)?),
                 },
             );
         )+
@@ -545,13 +631,31 @@ macro_rules! context_var {
     (@default $default:expr) => { ::core::option::Option::Some(|| $default) };
     (@inherit) => { true };
     (@inherit $inherit:literal) => { $inherit };
+    (@shown $type:ty) => { ::core::option::Option::None };
+    (@shown $type:ty, $shown:literal) => {
+        ::core::option::Option::Some(($shown, $crate::__private::show::<$type>))
+    };
 }
 
 /// What `context_var!` uses to find out whether a type can go to another thread.
 #[doc(hidden)]
 pub mod probe {
     use std::any::Any;
+    use std::fmt;
     use std::marker::PhantomData;
+
+    pub use super::{About, ShowFn};
+
+    /// Writes a value of the type `T`.
+    pub fn show<T: fmt::Display + 'static>(
+        value: &dyn Any,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        match value.downcast_ref::<T>() {
+            Some(value) => value.fmt(f),
+            None => unreachable!("a variable holds values of its type"),
+        }
+    }
 
     /// Stands for the type `T`.
     #[derive(Debug)]

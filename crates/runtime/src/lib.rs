@@ -29,10 +29,12 @@ mod config;
 mod context;
 mod core;
 mod deadline;
+pub mod debug;
 mod driver;
 mod event_loop;
 mod inbox;
 pub mod introspect;
+mod lag;
 pub mod net;
 mod ready;
 mod runtime;
@@ -44,12 +46,14 @@ pub mod sync;
 mod task;
 pub mod time;
 mod timer;
+mod watchdog;
 
 pub use blocking::{BlockingHandle, spawn_blocking};
 pub use clock::ClockMode;
 pub use config::Config;
 pub use context::{Context, ContextVar, InContext, Token};
-pub use runtime::{Builder, Runtime};
+pub use lag::{Histogram, Lag};
+pub use runtime::{Builder, Runtime, lag};
 pub use scope::{
     AllTasks, AsCompleted, CallHandle, GroupError, GroupFailure, GroupTask, JoinHandle, LoopEnded,
     LoopHandle, OnCancel, RemoteCallHandle, RunState, Shield, TaskGroup, TaskHandle, YieldNow,

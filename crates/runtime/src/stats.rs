@@ -12,8 +12,14 @@ pub struct TurnStats {
     pub timers: usize,
     /// Wakes from other threads.
     pub remote_wakes: usize,
+    /// Functions that other threads gave to the loop.
+    pub remote_calls: usize,
+    /// Tasks that all of these made ready. One that was ready already is not made so.
+    pub woken: usize,
     /// Tasks that were stepped.
     pub steps: usize,
+    /// Tasks that are ready when the turn ends, for the next.
+    pub ready: usize,
 }
 
 /// What all turns of a loop did so far.

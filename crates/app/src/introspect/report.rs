@@ -292,7 +292,7 @@ impl TurnReport {
             waited_us: micros(turn.waited),
             events: turn.stats.events,
             timers: turn.stats.timers,
-            inbox: turn.stats.remote_wakes,
+            inbox: turn.stats.remote_wakes + turn.stats.remote_calls,
             steps: turn.stats.steps,
             took_us: micros(turn.took),
             stepped: (turn.stepped.iter())

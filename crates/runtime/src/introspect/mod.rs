@@ -93,6 +93,6 @@ pub fn note(what: &'static str) {
 /// by itself. Does nothing while nobody looks.
 pub fn note_context() {
     if let Some(core) = try_current() {
-        core.note_context();
+        core.observe_inner_context();
     }
 }

@@ -108,7 +108,7 @@ impl Core {
     /// Notes down that the running task waits inside of the current context, which need not be
     /// its own.
     #[cold]
-    pub(crate) fn note_context(&self) {
+    pub(crate) fn observe_inner_context(&self) {
         if let (Some(observed), Some(id)) = (self.observer.get(), self.running()) {
             observed.note_context(id);
         }

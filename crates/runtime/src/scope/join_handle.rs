@@ -100,7 +100,7 @@ impl<T> Drop for JoinHandle<T> {
         let core = &self.task.core;
         let (_joiner, removed) = core.tasks.borrow_mut().detach(self.task.id);
         if let Some(removed) = removed {
-            core.discard(removed);
+            core.discard(self.task.id, removed);
         }
     }
 }

@@ -10,6 +10,6 @@ mod work;
 pub use id::{NotATaskId, TaskId};
 pub use join_error::{Cancelled, JoinError, Panic};
 pub(crate) use state::{Step, TaskState};
-pub(crate) use table::{Joined, NewTask, Removed, Stepping, TaskTable};
+pub(crate) use table::{Fate, Joined, NewTask, Removed, Stepping, TaskLabel, TaskTable};
 pub(crate) use waiter::{Caller, Waiter, WakerIdentity};
 pub(crate) use work::{Work, WorkCell};

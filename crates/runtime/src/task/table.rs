@@ -4,11 +4,14 @@
 //! code (futures, outputs, wakers) is handed out to the caller.
 
 use crate::context::Context;
+use crate::debug::Unread;
 use crate::task::{Cancelled, JoinError, Step, TaskId, TaskState, Waiter, Work};
 use slotmap::SlotMap;
+use std::backtrace::Backtrace;
 use std::borrow::Cow;
 use std::panic::Location;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::Waker;
 
 /// The future of a task; absent while it is stepped, and for the loop's main future.
@@ -39,6 +42,8 @@ struct Rare {
     waker: Option<Waker>,
     /// Why there is no output.
     failure: Option<JoinError>,
+    /// In debug mode, if it was asked for.
+    spawned_from: Option<Rc<Backtrace>>,
 }
 
 /// What a task is born with.
@@ -72,6 +77,7 @@ pub(crate) enum Joined {
 pub(crate) struct TaskLabel {
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) place: &'static Location<'static>,
+    pub(crate) spawned_from: Option<Rc<Backtrace>>,
 }
 
 /// What can be seen of a task.
@@ -111,6 +117,12 @@ impl TaskTable {
             state: TaskState::Ready,
             detached: false,
         }))
+    }
+
+    pub(crate) fn set_spawned_from(&mut self, id: TaskId, backtrace: Rc<Backtrace>) {
+        if let Some(slot) = self.slots.get_mut(id.0) {
+            slot.rare.get_or_insert_default().spawned_from = Some(backtrace);
+        }
     }
 
     /// Returns whether the task has to be queued; a task that is gone has not.
@@ -172,7 +184,8 @@ impl TaskTable {
 
     /// Puts the task back after a step that ended in `Pending`. Returns whether it has
     /// to be queued again.
-    #[inline]
+    // Two copies of the loop call it, each of which is the only one that runs.
+    #[inline(always)]
     pub(crate) fn end_step(&mut self, id: TaskId, stepped: Stepping) -> bool {
         let slot = &mut self.slots[id.0];
         slot.work = stepped.work;
@@ -315,6 +328,10 @@ impl Slot {
         TaskLabel {
             name: self.rare.as_ref().and_then(|rare| rare.name.clone()),
             place: self.place,
+            spawned_from: self
+                .rare
+                .as_ref()
+                .and_then(|rare| rare.spawned_from.clone()),
         }
     }
 }
@@ -325,6 +342,13 @@ pub(crate) struct Finished {
     pub(crate) removed: Option<Removed>,
 }
 
+/// What had become of a task when it left the table.
+pub(crate) enum Fate {
+    Finished,
+    NeverPolled(TaskLabel),
+    Pending(TaskLabel),
+}
+
 /// A slot that left the table. Dropping it may run user code: never while the table is
 /// borrowed.
 pub(crate) struct Removed(Slot);
@@ -333,6 +357,21 @@ impl Removed {
     /// Why there is no output.
     pub(crate) fn into_failure(mut self) -> Option<JoinError> {
         self.0.rare.as_mut()?.failure.take()
+    }
+
+    /// The output that nobody took, if it may be an error. May run the error's own code.
+    pub(crate) fn unread(&self) -> Option<(TaskLabel, Unread)> {
+        let work = self.0.work.as_ref()?;
+        Some((self.0.label(), work.as_ref().unread()?))
+    }
+
+    /// How it ended, when it did not end by itself.
+    pub(crate) fn fate(&self) -> Fate {
+        match (self.0.state, self.0.steps) {
+            (TaskState::Finished, _) => Fate::Finished,
+            (_, 0) => Fate::NeverPolled(self.0.label()),
+            _ => Fate::Pending(self.0.label()),
+        }
     }
 
     /// The panic that nobody joined, with the task's label.
