@@ -122,12 +122,15 @@ async fn waits(_: Request) -> &'static str {
     }
 }
 
+fn monoloop(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_monoloop"));
+    command.args(arguments).env_remove("MONOLOOP_SOCKET");
+    command
+}
+
 fn command(socket: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_monoloop"))
-        .args(arguments)
-        .env("MONOLOOP_SOCKET", socket)
-        .output()
-        .unwrap()
+    let mut command = monoloop(arguments);
+    command.env("MONOLOOP_SOCKET", socket).output().unwrap()
 }
 
 fn report(path: &Path) -> Report {
@@ -598,7 +601,6 @@ fn another_servers_socket_is_told_apart() {
 
 #[test]
 fn wrong_usage_ends_with_2() {
-    let nowhere = Path::new("");
     let usages: [(&[&str], &str); 6] = [
         (
             &["ps"],
@@ -617,7 +619,7 @@ fn wrong_usage_ends_with_2() {
         (&["dance"], "unrecognized subcommand 'dance'"),
     ];
     for (arguments, complaint) in usages {
-        let output = command(nowhere, arguments);
+        let output = monoloop(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert!(stderr(&output).contains(complaint), "{output:?}");
     }

@@ -206,3 +206,39 @@ fn pipeline(client: &mut Client, targets: &[&str]) {
     let head = |target| format!("GET {target} HTTP/1.1\r\nhost: example\r\n\r\n");
     client.write(targets.iter().map(head).collect::<String>());
 }
+
+#[cfg(unix)]
+#[test]
+fn with_a_socket_it_can_be_looked_into_while_it_runs() {
+    use monoloop::introspect::{Ask, Client, LoopState, Reply};
+    use std::os::unix::fs::PermissionsExt;
+
+    let name = format!("monoloop-example-{}.sock", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let server = Server::start("http_server", &["--socket", path.to_str().unwrap()]);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let mut client = server.connect();
+    client.ask("/delay?ms=60000", "x-request-id: from-a-test\r\n");
+    loop {
+        let mut reports = Vec::new();
+        let asked = Client::new(&path).ask(&Ask::Ps, |reply| reports.push(reply));
+        asked.unwrap();
+        let [Reply::Tasks(report)] = &reports[..] else {
+            panic!("{reports:?}");
+        };
+        assert_eq!((&*report.program, report.loops.len()), ("http_server", 1));
+        assert_eq!(report.loops[0].state, LoopState::Turning);
+        let mut tasks = report.loops[0].tasks.iter();
+        let request = tasks.find(|task| task.context.values().any(|value| value == "from-a-test"));
+        if let Some(task) = request {
+            assert_eq!(task.waits_on[0].what, "timer", "{task:?}");
+            break;
+        }
+    }
+    drop(client);
+    server.ask_to_end();
+    server.wait_until_stopped();
+    assert!(!path.exists());
+}

@@ -28,6 +28,8 @@ impl Place {
             path: path.to_owned(),
             error,
         };
+        // One that is too long could be made, by way of a shorter one, but not connected to.
+        SockAddr::unix(path).map_err(io_error)?;
         // A socket is made with the rights that the process gives to all its files, and
         // narrowing them afterwards leaves a gap. So it is made where nobody else can look, and
         // appears at its place when all is done.

@@ -88,8 +88,8 @@ fn main() -> ExitCode {
 impl Target {
     fn client(&self) -> Result<Client, Failure> {
         match &self.socket {
-            Some(path) if !path.as_os_str().is_empty() => Ok(Client::new(path)),
-            _ => Err(Failure::usage(
+            Some(path) => Ok(Client::new(path)),
+            None => Err(Failure::usage(
                 "which server? give its socket with --socket PATH or MONOLOOP_SOCKET=PATH; a \
                  server opens one when it is started with --socket PATH",
             )),
