@@ -52,6 +52,7 @@ mod reply;
 mod request;
 mod request_id;
 mod response;
+mod route_label;
 mod router;
 mod sending;
 mod server;

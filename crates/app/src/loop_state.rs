@@ -2,6 +2,7 @@
 
 use crate::changed::Changed;
 use crate::config::HealthConfig;
+use crate::route_label::{ROUTE, RouteLabel};
 use crate::router::App;
 use crate::standard_fields::StandardFields;
 use crate::timeouts::Timeouts;
@@ -83,6 +84,7 @@ impl LoopState {
     pub(crate) fn in_request<R>(&self, id: RequestId, f: impl FnOnce() -> R) -> R {
         let mut context = self.request_context.take();
         context.set(&REQUEST_ID, id);
+        context.set(&ROUTE, RouteLabel::default());
         let result = context.run(f);
         self.request_context.replace(context);
         result

@@ -1,6 +1,7 @@
 //! Which handler answers which request.
 
 use crate::handler::{BoxFuture, Handler, Middleware, Next};
+use crate::route_label::set_route;
 use crate::{IntoResponse, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
@@ -42,8 +43,14 @@ pub struct Router {
 
 struct Route {
     path: String,
-    methods: Vec<(Method, Rc<dyn Handler>)>,
+    methods: Vec<MethodRoute>,
     param_names: Rc<[String]>,
+}
+
+struct MethodRoute {
+    method: Method,
+    handler: Rc<dyn Handler>,
+    label: Rc<str>,
 }
 
 /// A route that cannot be: a mistake in the program, found before the server starts.
@@ -143,12 +150,18 @@ impl Router {
         if !path.starts_with('/') {
             return Err("a path begins with /".into());
         }
+        let answers = MethodRoute {
+            label: format!("{method} {path}").into(),
+            method,
+            handler,
+        };
         let known = self.routes.iter_mut().find(|route| route.path == path);
         if let Some(route) = known {
-            if route.methods.iter().any(|(known, _)| *known == method) {
-                return Err(format!("{method} has a handler already"));
+            let mut methods = route.methods.iter();
+            if methods.any(|known| known.method == answers.method) {
+                return Err(format!("{} has a handler already", answers.method));
             }
-            route.methods.push((method, handler));
+            route.methods.push(answers);
             return Ok(());
         }
         self.paths
@@ -156,7 +169,7 @@ impl Router {
             .map_err(|error| error.to_string())?;
         self.routes.push(Route {
             path: path.into(),
-            methods: vec![(method, handler)],
+            methods: vec![answers],
             param_names: param_names(path),
         });
         Ok(())
@@ -299,17 +312,20 @@ impl Route {
 
     fn handler(&self, method: &Method) -> Option<&Rc<dyn Handler>> {
         let of = |wanted: &Method| {
-            let found = self.methods.iter().find(|(known, _)| known == wanted);
-            found.map(|(_, handler)| handler)
+            let mut methods = self.methods.iter();
+            methods.find(|known| known.method == *wanted)
         };
-        of(method).or_else(|| (method == Method::HEAD).then(|| of(&Method::GET)).flatten())
+        let found =
+            of(method).or_else(|| (method == Method::HEAD).then(|| of(&Method::GET)).flatten())?;
+        set_route(&found.label);
+        Some(&found.handler)
     }
 
     fn allow(&self) -> String {
         let mut names: Vec<&str> = self
             .methods
             .iter()
-            .map(|(method, _)| method.as_str())
+            .map(|known| known.method.as_str())
             .collect();
         if names.contains(&"GET") && !names.contains(&"HEAD") {
             names.push("HEAD");

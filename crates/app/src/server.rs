@@ -69,6 +69,7 @@ impl Server {
         let (limits, timeouts) = (&config.limits, &config.timeouts);
         let mut runtime = monoloop_runtime::Config::default();
         runtime.blocking_queue_max = config.runtime.blocking_queue_max;
+        runtime.watchdog = config.runtime.watchdog.unwrap_or(Duration::ZERO);
         if let Some(threads) = config.runtime.blocking_threads_max {
             runtime.blocking_threads_max = threads;
         }

@@ -116,13 +116,17 @@ impl Context {
         self.head = Self::without(self.head.as_ref(), variable.key());
     }
 
-    /// The value set last, if it is this variable's and nobody else can see it.
+    /// A variable's value, if nobody else can see it.
     fn unshared_value<T>(&mut self, variable: &'static ContextVar<T>) -> Option<&mut T> {
-        let node = Rc::get_mut(self.head.as_mut()?)?;
-        if node.key != variable.key() {
-            return None;
+        let mut next = &mut self.head;
+        loop {
+            // Whoever has a copy of the list shares what is behind, too.
+            let node = Rc::get_mut(next.as_mut()?)?;
+            if node.key == variable.key() {
+                return Rc::get_mut(node.value.as_mut()?)?.downcast_mut();
+            }
+            next = &mut node.rest;
         }
-        Rc::get_mut(node.value.as_mut()?)?.downcast_mut()
     }
 
     /// What a task spawned here starts with: the current context without the variables that

@@ -88,25 +88,10 @@ impl EventLoop {
         }
         self.core.inbox.drain_into(&mut self.letters);
 
-        // Three sources of readiness, one queue. A task that is gone, or queued already,
-        // falls out here. Nothing runs yet.
-        let ready_before = self.core.ready.borrow().len();
-        for waiter in self.woken.drain(..) {
-            self.core.wake(waiter);
+        // Three sources of readiness, one queue. Nothing runs yet.
+        if !self.woken.is_empty() || !self.letters.is_empty() {
+            self.queue_woken(&mut turn);
         }
-        for letter in self.letters.drain(..) {
-            match letter {
-                Letter::Wake(id) => {
-                    turn.remote_wakes += 1;
-                    self.core.wake_task(id);
-                }
-                Letter::Call(call) => {
-                    turn.remote_calls += 1;
-                    self.core.spawn_call(call);
-                }
-            }
-        }
-        turn.woken = self.core.ready.borrow().len() - ready_before;
         if !self.late.is_empty() {
             self.tell_of_late_steps(turn.woken);
         }
@@ -151,6 +136,27 @@ impl EventLoop {
             self.step::<true>(id, main);
             self.core.observe_step_ended(id);
         }
+    }
+
+    /// Queues the tasks that became ready. One that is gone, or queued already, falls out here.
+    fn queue_woken(&mut self, turn: &mut TurnStats) {
+        let ready_before = self.core.ready.borrow().len();
+        for waiter in self.woken.drain(..) {
+            self.core.wake(waiter);
+        }
+        for letter in self.letters.drain(..) {
+            match letter {
+                Letter::Wake(id) => {
+                    turn.remote_wakes += 1;
+                    self.core.wake_task(id);
+                }
+                Letter::Call(call) => {
+                    turn.remote_calls += 1;
+                    self.core.spawn_call(call);
+                }
+            }
+        }
+        turn.woken = self.core.ready.borrow().len() - ready_before;
     }
 
     /// Waits for I/O, at most until the next timer has to be judged.

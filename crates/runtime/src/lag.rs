@@ -225,7 +225,8 @@ impl Histogram {
 
 #[inline]
 fn bucket_of(time: Duration) -> usize {
-    let nanos = time.as_secs().saturating_mul(1_000_000_000) + u64::from(time.subsec_nanos());
+    let seconds = time.as_secs().saturating_mul(1_000_000_000);
+    let nanos = seconds.saturating_add(time.subsec_nanos().into());
     if nanos >> SHORTEST_BITS == 0 {
         return 0;
     }

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Lines, logged, logged_live, quietly};
+use common::{Lines, logged_live, quietly};
 use monoloop_runtime::time::sleep;
 use monoloop_runtime::{Runtime, context_var, spawn, spawn_blocking, spawn_named, yield_now};
 use std::future::Future;
@@ -17,10 +17,17 @@ context_var! {
 
 const BOUND: Duration = Duration::from_millis(20);
 
+/// For what must not be caught: a machine that has others to serve may keep a loop from running.
+const GENEROUS: Duration = Duration::from_millis(300);
+
 /// What a loop with a watchdog says of this.
 fn said_by<F: Future>(test: impl FnOnce(Lines) -> F) -> Vec<String> {
+    said_within(BOUND, test)
+}
+
+fn said_within<F: Future>(bound: Duration, test: impl FnOnce(Lines) -> F) -> Vec<String> {
     let ((), lines) = logged_live(|lines| {
-        let mut runtime = Runtime::builder().watchdog(BOUND).build().unwrap();
+        let mut runtime = Runtime::builder().watchdog(bound).build().unwrap();
         runtime.block_on(test(lines.clone()));
     });
     lines
@@ -82,10 +89,8 @@ fn a_step_that_stops_the_loop_is_told_with_task_place_context_and_stack() {
     if monoloop_stack_is_supported() {
         let stuck = lines.iter().find(|line| line.contains("is stuck")).unwrap();
         for line in [end, stuck] {
-            assert!(
-                line.contains("watchdog::stop_the_loop (crates/runtime/tests/watchdog.rs:"),
-                "{line}"
-            );
+            assert!(line.contains("/tests/watchdog.rs:"), "{line}");
+            assert!(line.contains("watchdog::stop_the_loop ("), "{line}");
             assert!(
                 !line.contains("event_loop"),
                 "what is the same for all is left out: {line}"
@@ -140,35 +145,27 @@ fn of_many_contexts_in_a_step_the_one_it_was_stuck_in_is_told() {
 
 #[test]
 fn work_in_the_pool_leaves_the_watchdog_silent() {
-    let ((), lines) = logged(|| {
-        let mut runtime = Runtime::new().unwrap();
-        runtime.block_on(async {
-            let work = spawn_blocking(|| {
-                let began = SystemTime::now();
-                while began.elapsed().unwrap() < Duration::from_millis(200) {}
-            });
-            let mut ticks = 0;
-            let ticker = spawn(async move {
-                loop {
-                    sleep(Duration::from_millis(5)).await;
-                    ticks += 1;
-                    if ticks == 20 {
-                        return;
-                    }
-                }
-            });
-            work.await.unwrap();
-            ticker.await.unwrap();
+    let lines = said_within(GENEROUS, async |_| {
+        let work = spawn_blocking(|| {
+            let began = SystemTime::now();
+            while began.elapsed().unwrap() < GENEROUS * 2 {}
         });
+        let ticker = spawn(async {
+            for _ in 0..20 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+        work.await.unwrap();
+        ticker.await.unwrap();
     });
     assert_eq!(lines, [""; 0]);
 }
 
 #[test]
 fn a_loop_that_is_busy_with_short_steps_leaves_the_watchdog_silent() {
-    let lines = said_by(async |_| {
+    let lines = said_within(GENEROUS, async |_| {
         let began = SystemTime::now();
-        while began.elapsed().unwrap() < BOUND * 5 {
+        while began.elapsed().unwrap() < GENEROUS * 2 {
             yield_now().await;
         }
     });

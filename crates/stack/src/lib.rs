@@ -131,8 +131,8 @@ pub struct Handle {
 impl Handle {
     /// The thread's stack at this moment. Blocks until the thread has answered, which takes some
     /// microseconds when it is on a CPU or in a system call that can be interrupted, and `timeout`
-    /// at most; then it is unwound here, which reads the unwind tables of the loaded files (some
-    /// milliseconds).
+    /// at most; then it is unwound here, which reads the unwind tables of the loaded files (about a
+    /// millisecond in a release build).
     ///
     /// `None` when the thread did not answer in time, is no longer registered, is the calling
     /// one, or where stacks cannot be captured.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The stack of a thread at one moment: addresses. Names are looked up when they are asked for,
-/// which reads the program's debug information: tens of milliseconds the first time.
+/// which reads the program's debug information: up to half a second the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stack {
     /// The innermost first: where the thread was, then where each call returns to.

@@ -237,8 +237,50 @@ fn with_a_socket_it_can_be_looked_into_while_it_runs() {
             break;
         }
     }
-    drop(client);
+    // Killed, it leaves the socket behind.
+    drop(server);
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn stall_is_not_there_unless_it_is_allowed() {
+    let server = start();
+    assert_eq!(server.connect().get("/stall?ms=1").0.status, 404);
+}
+
+#[test]
+fn stalling_the_loop_is_logged_with_the_request_its_route_and_where_it_is_stuck() {
+    let flags = ["--allow-stall", "--set", "log.format=json"];
+    let server = Server::start("http_server", &flags);
+    let mut others = server.connect();
+    let mut client = server.connect();
+    // Both are accepted before the loop is stopped.
+    others.get("/plaintext");
+    client.get("/plaintext");
+    client.ask("/stall?ms=500", "x-request-id: the-culprit\r\n");
+    others.ask("/plaintext", "");
+    assert_eq!(client.response().1, "stopped the loop for 500ms\n");
+    assert_eq!(others.response().1, "Hello, World!");
+
+    let line: Value = serde_json::from_str(&server.wait_for_line("stopped the loop")).unwrap();
+    let text = line.to_string();
+    for part in ["WARN", "request_id=the-culprit", "route=GET /stall"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+    let number = |name: &str| line.pointer(&format!("/{name}")).and_then(Value::as_u64);
+    assert!(number("ran_ms").is_some_and(|ms| ms >= 450), "{text}");
+    assert!(number("waiting").is_some_and(|tasks| tasks >= 1), "{text}");
+    if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        assert!(text.contains("http_server::stop_the_loop"), "{text}");
+    }
+}
+
+#[test]
+fn a_watchdog_that_is_off_says_nothing() {
+    let flags = ["--allow-stall", "--set", "runtime.watchdog=off"];
+    let server = Server::start("http_server", &flags);
+    server.connect().get("/stall?ms=300");
     server.ask_to_end();
-    server.wait_until_stopped();
-    assert!(!path.exists());
+    let log = server.wait_until_stopped();
+    assert!(!log.contains("stopped the loop"), "{log}");
 }

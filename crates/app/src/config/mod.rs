@@ -236,6 +236,10 @@ pub struct RuntimeConfig {
     /// wait their turn. Default 1,024.
     #[serde(deserialize_with = "values::whole::<_, _, 1, 1_048_576>")]
     pub blocking_queue_max: u32,
+    /// How long a step of a loop may take before it is logged, with where it is stuck. `None`,
+    /// written `"off"`, is for ever. Default 100 ms.
+    #[serde(with = "values::timeout")]
+    pub watchdog: Option<Duration>,
 }
 
 const KIB: u32 = 1024;
@@ -317,6 +321,7 @@ impl Default for RuntimeConfig {
         RuntimeConfig {
             blocking_threads_max: None,
             blocking_queue_max: 1024,
+            watchdog: Some(Duration::from_millis(100)),
         }
     }
 }

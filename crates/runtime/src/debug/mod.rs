@@ -24,7 +24,7 @@
 //!
 //! - The bound is [`Builder::watchdog`](crate::Builder::watchdog), default 100 ms: what asyncio
 //!   calls slow (`loop.slow_callback_duration`) and what people feel as a delay. 0 turns it off.
-//! - It costs two stores a step. The thread looks eight times in a bound while the loop
+//! - It costs two stores and a load a step. The thread looks eight times in a bound while the loop
 //!   has something to do (the precedent is the monitor thread of Go's runtime, which looks at least
 //!   every 10 ms), and sleeps while the loop waits, until the loop has something to do.
 //! - It is off where time is not the system's ([`ClockMode`](crate::ClockMode), the
@@ -68,10 +68,11 @@
 //! # });
 //! ```
 //!
-//! It costs a reading of the clock a step, some 25 ns.
+//! It costs a reading of the clock a step: some 30 ns.
 //!
 //! `MONOLOOP_DEBUG=2` also keeps a backtrace of each `spawn`, as `spawned_from` in all of these
-//! messages: COST_OF_A_BACKTRACE. With `0`, or nothing, debug mode is off; any other value is
+//! messages. That takes some microseconds a spawn (3.6 µs measured, with a shallow stack, where a
+//! task that does nothing takes 0.1 altogether) and a few hundred bytes a task. With `0`, or nothing, debug mode is off; any other value is
 //! an error when the runtime is built.
 
 mod unread;

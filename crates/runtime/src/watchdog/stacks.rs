@@ -17,7 +17,8 @@ pub(super) fn register() -> Option<Registration> {
 }
 
 /// The functions between the loop and where the thread is, the innermost first; `None` when it was
-/// not there any more. Takes tens of milliseconds, most of it to look up names for the first time.
+/// not there any more. The names are what takes time:
+/// the first look-up reads the program's debug information, which may take half a second.
 pub(super) fn take(thread: &Handle, is_still_there: impl FnOnce() -> bool) -> Option<String> {
     let copy = thread.copy(ANSWER_TIMEOUT)?;
     if !is_still_there() {

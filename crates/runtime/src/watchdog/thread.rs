@@ -137,8 +137,14 @@ impl Watcher {
                 // An idle loop is not woken by its watchdog, nor is the machine.
                 Verdict::Rest if self.shared.pulse.may_park() => thread::park(),
                 Verdict::Rest | Verdict::LookAgain => thread::park_timeout(self.watch.interval()),
-                Verdict::Caught(seen) => self.catch(seen),
-                Verdict::Stuck(seen) => self.tell_stuck(seen),
+                Verdict::Caught(seen) => {
+                    self.catch(seen);
+                    self.watch.resume(clock::read());
+                }
+                Verdict::Stuck(seen) => {
+                    self.tell_stuck(seen);
+                    self.watch.resume(clock::read());
+                }
             }
         }
     }

@@ -80,6 +80,11 @@ impl Watch {
         }
     }
 
+    /// The time until now was the watchdog's own, for what a look led to.
+    pub(super) fn resume(&mut self, now: Instant) {
+        self.last_look = Some(now);
+    }
+
     fn judge(bound: Duration, seen: &mut Seen) -> Verdict {
         match (seen.beat.doing, seen.speak_at) {
             (Doing::Nothing | Doing::Waiting, _) => Verdict::Rest,
@@ -177,6 +182,19 @@ mod tests {
             panic!("{seen:?}");
         };
         assert_eq!((seen.before, seen.since), (start, start + ms(10)));
+    }
+
+    #[test]
+    fn what_the_watchdog_itself_takes_long_for_does_not_count_as_a_new_step() {
+        let mut watch = Watch::new(ms(80));
+        let start = crate::clock::read();
+        assert!(matches!(
+            said(&mut watch, start, ms(80), stepping(5))[..],
+            [(80, Verdict::Caught(_))]
+        ));
+        watch.resume(start + ms(790));
+        let verdict = watch.look(start + ms(800), stepping(5));
+        assert!(matches!(verdict, Verdict::Stuck(seen) if seen.lasts == ms(800)));
     }
 
     #[test]
