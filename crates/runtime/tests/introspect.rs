@@ -1,5 +1,7 @@
 //! Looking at a loop: from its own thread, and from others while it answers and while it does not.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 mod common;
 
 use common::{any_port, manual, ms, run, turns};
@@ -59,14 +61,11 @@ fn what_a_task_waits_on_is_named_by_what_it_awaits() {
             seen_waiting(async move { event.wait().await }).await,
             ["event"]
         );
-        let waits = seen_waiting(async move { drop(receiver.recv().await) }).await;
+        let waits = seen_waiting(async move { _ = receiver.recv().await }).await;
         assert_eq!(waits, ["channel"]);
-        let waits = seen_waiting(async move { drop(full.send(2).await) }).await;
+        let waits = seen_waiting(async move { _ = full.send(2).await }).await;
         assert_eq!(waits, ["room in a channel"]);
-        assert_eq!(
-            seen_waiting(async { drop(answer.await) }).await,
-            ["oneshot"]
-        );
+        assert_eq!(seen_waiting(async { _ = answer.await }).await, ["oneshot"]);
         assert_eq!(seen_waiting(pending()).await, Vec::<String>::new());
     });
 }
@@ -79,7 +78,7 @@ fn a_join_names_the_task_and_a_timer_its_time() {
         let slow = spawn(time::sleep(ms(5000)));
         let id = slow.id();
         let joins = spawn(async move { drop(slow.await) });
-        let limited = spawn(async { drop(time::timeout(ms(70), pending::<()>()).await) });
+        let limited = spawn(async { _ = time::timeout(ms(70), pending::<()>()).await });
         turns(3).await;
         assert_eq!(waits_of(joins.id()), [format!("task {id}")]);
         time::advance(ms(20)).await;
@@ -143,7 +142,7 @@ fn tasks_show_name_parent_state_and_steps() {
         let main = monoloop_runtime::current_task().unwrap().id();
         let idle = spawn_named("idle", async {
             yield_now().await;
-            pending::<()>().await
+            pending::<()>().await;
         });
         let ending = spawn(pending::<()>());
         turns(3).await;
@@ -207,7 +206,7 @@ fn busy_time_is_that_of_the_tasks_own_steps() {
                 work(ms(5));
                 yield_now().await;
             }
-            pending::<()>().await
+            pending::<()>().await;
         });
         let idle = spawn(pending::<()>());
         turns(6).await;
