@@ -33,6 +33,8 @@ pub struct LoopReport {
     /// How old the numbers and tasks below are; `null` when there are none, because a loop that is
     /// stuck was never asked before.
     pub age_us: Option<u64>,
+    /// How long it took the loop to answer.
+    pub took_us: Option<u64>,
     /// How long tasks have been observed.
     pub observed_us: Option<u64>,
     /// Turns taken.
@@ -187,6 +189,7 @@ impl LoopReport {
             age_us: snapshot.map(|snapshot| {
                 micros(now().saturating_duration_since(snapshot.taken_at + snapshot.took))
             }),
+            took_us: snapshot.map(|snapshot| micros(snapshot.took)),
             observed_us: snapshot.and_then(|snapshot| snapshot.observed_for.map(micros)),
             turns: stats.turns,
             steps: stats.steps,

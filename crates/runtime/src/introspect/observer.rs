@@ -176,7 +176,8 @@ impl Observed {
     }
 
     fn note(&self, id: TaskId, waits_on: WaitsOn) {
-        if let Some(extra) = self.extras.borrow_mut().get_mut(id.0)
+        let mut extras = self.extras.borrow_mut();
+        if let Some(extra) = extra_of(&mut extras, id)
             && extra.notes.len() < NOTES_MAX
             && !extra.notes.contains(&waits_on)
         {
@@ -189,11 +190,13 @@ impl Observed {
     /// that of a note.
     fn note_context(&self, id: TaskId) {
         let mut unneeded = None;
-        if let Some(extra) = self.extras.borrow_mut().get_mut(id.0)
+        let mut extras = self.extras.borrow_mut();
+        if let Some(extra) = extra_of(&mut extras, id)
             && !std::mem::replace(&mut extra.context_is_inner, true)
         {
             unneeded = extra.context.replace(Context::current());
         }
+        drop(extras);
         drop(unneeded);
     }
 
@@ -215,10 +218,7 @@ impl Observed {
     ) {
         self.current_step
             .begin(id, label, self.read_at.get(), behind);
-        let mut extras = self.extras.borrow_mut();
-        if !extras.contains_key(id.0) {
-            extras.insert(id.0, Extra::default());
-        }
+        extra_of(&mut self.extras.borrow_mut(), id);
         if let Some(stepped) = &mut *self.stepped.borrow_mut()
             && stepped.len() < TurnTrace::STEPPED_MAX
         {
@@ -276,4 +276,10 @@ impl Observed {
             tracer.to.send(turn.clone()).is_ok() && tracer.turns_left > 0
         });
     }
+}
+
+/// Makes one when there is none: in the turn in which observing begins, a task leaves notes
+/// before its first observed step.
+fn extra_of(extras: &mut SecondaryMap<DefaultKey, Extra>, id: TaskId) -> Option<&mut Extra> {
+    extras.entry(id.0).map(|entry| entry.or_default())
 }

@@ -65,7 +65,8 @@ pub struct TaskSnapshot {
 }
 
 /// Looks at all tasks of this thread's loop. For all that is to be known, call
-/// [`observe`](super::observe) first. Takes about half a microsecond a task.
+/// [`observe`](super::observe) first. Takes time in proportion to
+/// the number of tasks; [`Snapshot::took`] says how much.
 ///
 /// ```
 /// use monoloop_runtime::{Runtime, introspect, spawn_named, time, yield_now};
