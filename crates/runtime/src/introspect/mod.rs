@@ -1,6 +1,6 @@
 //! Looking at a loop: its tasks, what each waits on, and what its turns do.
 //!
-//! [`snapshot`] is for the loop's own thread. [`probe`] makes a [`Probe`] for all others, which
+//! [`snapshot()`] is for the loop's own thread. [`probe()`] makes a [`Probe`] for all others, which
 //! also answers while the loop is stuck: then it says in which task, and since when.
 //!
 //! ```
@@ -25,7 +25,7 @@
 //! ```
 //!
 //! # What it costs
-//! While nobody has called [`observe`] or [`probe`], a flag is looked at three times a turn, and
+//! While nobody has called [`observe`] or [`probe()`], a flag is looked at three times a turn, and
 //! once whenever something has to wait for anything but a socket; nothing is allocated, no clock
 //! is read, and a step runs the same instructions as if there were nothing to look with. From then
 //! on, and until the loop ends, each step reads the clock once, writes down which task it steps
