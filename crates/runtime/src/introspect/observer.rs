@@ -9,6 +9,7 @@ use crate::introspect::current_step::CurrentStep;
 use crate::introspect::{SteppedTask, TurnTrace, WaitsOn};
 use crate::stats::TurnStats;
 use crate::task::TaskId;
+use slotmap::secondary::Entry;
 use slotmap::{DefaultKey, SecondaryMap};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
@@ -281,5 +282,5 @@ impl Observed {
 /// Makes one when there is none: in the turn in which observing begins, a task leaves notes
 /// before its first observed step.
 fn extra_of(extras: &mut SecondaryMap<DefaultKey, Extra>, id: TaskId) -> Option<&mut Extra> {
-    extras.entry(id.0).map(|entry| entry.or_default())
+    extras.entry(id.0).map(Entry::or_default)
 }
