@@ -176,8 +176,11 @@ impl Server {
         announce(&self, first.local_addr());
 
         runtime.block_on(async {
-            drop(spawn_named("signals", drain_at_signal(signals, shutdown)));
+            let signals = spawn_named("signals", drain_at_signal(signals, shutdown));
             report(&first.wait().await);
+            // Nothing is left that they could end.
+            signals.cancel();
+            let _cancelled = signals.await;
         });
         for other in others {
             report(&join(other));

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How busy a loop was, as [`Runtime::lag`](crate::Runtime::lag) and [`lag`](crate::lag) tell.
+/// How busy a loop was, as [`Runtime::lag`](crate::Runtime::lag) and [`lag`](crate::lag()) tell.
 ///
 /// A *stretch* is what the loop does between two looks at the operating system: from the end of one
 /// to the beginning of the next wait, or to the end of the next look if there is no wait. With the

@@ -1,5 +1,7 @@
 //! Debug mode: a test for each of its messages, and that it is silent otherwise.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{logged, quietly};

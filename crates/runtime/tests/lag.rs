@@ -1,5 +1,7 @@
 //! How busy a loop is, and what it knows of the delay.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{jumping, turns};

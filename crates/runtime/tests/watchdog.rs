@@ -2,6 +2,7 @@
 //! silent.
 
 #![cfg(not(miri))]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod common;
 

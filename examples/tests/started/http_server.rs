@@ -1,8 +1,9 @@
 //! The example `http_server`.
 
 use crate::client::Client;
-use crate::example::Server;
+use crate::example::{Example, Server, path};
 use serde_json::Value;
+use std::process::Command;
 
 fn start() -> Server {
     Server::start("http_server", &[])
@@ -283,4 +284,29 @@ fn a_watchdog_that_is_off_says_nothing() {
     server.ask_to_end();
     let log = server.wait_until_stopped();
     assert!(!log.contains("stopped the loop"), "{log}");
+}
+
+#[test]
+fn in_debug_mode_a_server_that_ends_in_order_leaves_nothing_behind() {
+    let mut command = Command::new(path("http_server"));
+    command.args(["--listen", "127.0.0.1:0"]);
+    let server = Server::wait_until_listening(Example::start_debugging(command));
+    server.connect().get("/json");
+    server.ask_to_end();
+    let log = server.wait_until_stopped();
+    assert!(!log.contains("monoloop_runtime::debug"), "{log}");
+}
+
+#[test]
+fn a_debug_mode_that_there_is_not_is_refused_with_what_there_is() {
+    let mut command = Command::new(path("http_server"));
+    command.args(["--listen", "127.0.0.1:0"]);
+    command.env("MONOLOOP_DEBUG", "maybe");
+    let ended = command.output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("MONOLOOP_DEBUG=\"maybe\"") && text.contains("set 1"),
+        "{text}"
+    );
 }

@@ -43,7 +43,7 @@
 //! |---|---|---|
 //! | a step was slow | it took longer than [`Debug::slow_step`], default 100 ms, by the clock | `spawn_blocking`, `yield_now` |
 //! | a task ended before its first step | it was cancelled, or its loop ended, so soon that its future never ran | await it, or do not spawn it |
-//! | a promise was never awaited | a [`Promised`](crate::sync::Promised) was dropped, and nobody had looked at it | await it, or do not make it |
+//! | a promise was never awaited | a [`Promised`](crate::sync::promise::Promised) was dropped, and nobody had looked at it | await it, or do not make it |
 //! | nobody looked at the error of a task | its output was an `Err`, and its join handle was dropped | join it, or handle the error inside |
 //! | a task was still pending when its loop ended | it was dropped in the middle | cancel and join it, or use a [`TaskGroup`](crate::TaskGroup) |
 //!

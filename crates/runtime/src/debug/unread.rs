@@ -40,7 +40,7 @@ pub(crate) fn unread<T: 'static>(output: &T) -> Option<Unread> {
 /// `None` when the output is of another type.
 fn error_of<E: Display + 'static>(output: &dyn Any) -> Option<Result<(), String>> {
     let result = output.downcast_ref::<Result<(), E>>()?;
-    Some(result.as_ref().map(|()| ()).map_err(ToString::to_string))
+    Some(result.as_ref().copied().map_err(ToString::to_string))
 }
 
 #[cfg(test)]
