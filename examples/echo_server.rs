@@ -3,12 +3,14 @@
 //! `cargo run --release --example echo_server -- --listen 127.0.0.1:7000`
 
 use clap::Parser;
+use monoloop::introspect::Socket;
 use monoloop::net::{TcpListener, TcpStream};
 use monoloop::time::{sleep, timeout};
 use monoloop::{Runtime, signal, spawn};
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,6 +27,10 @@ struct Flags {
     /// Address to accept connections on; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7000")]
     listen: SocketAddr,
+
+    /// Unix socket for the `monoloop` command to look in at
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -40,7 +46,11 @@ fn main() -> ExitCode {
 fn run(flags: &Flags) -> Result<(), Box<dyn Error>> {
     let _log = monoloop::trace::init_default()?;
     monoloop::raise_descriptor_limit();
+    let socket = flags.socket.as_ref().map(Socket::open).transpose()?;
     Runtime::new()?.block_on(async {
+        if let Some(socket) = &socket {
+            socket.show_this_loop();
+        }
         let mut shutdown = signal::shutdown()?;
         let listener = TcpListener::bind(flags.listen)
             .map_err(|error| format!("cannot listen at {}: {error}", flags.listen))?;

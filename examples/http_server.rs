@@ -19,23 +19,35 @@ use std::time::Duration;
 struct Flags {
     #[command(flatten)]
     server: cli::ServerArgs,
+
+    /// Serve /stall, which stops the event loop on purpose
+    #[arg(long)]
+    allow_stall: bool,
 }
 
 fn main() -> ExitCode {
-    cli::run(Flags::parse().server, |config| {
-        Server::from_config(&config).run(routes)
+    let Flags {
+        server,
+        allow_stall,
+    } = Flags::parse();
+    cli::run(server, move |config| {
+        Server::from_config(&config).run(move || routes(allow_stall))
     })
 }
 
-fn routes() -> Router {
-    Router::new()
+fn routes(allow_stall: bool) -> Router {
+    let router = Router::new()
         .get("/plaintext", async |_| Response::text("Hello, World!"))
         .get("/json", json)
         .post("/echo", echo)
         .get("/users/{id}", user)
         .get("/delay", delay)
         .get("/stream", stream_of_chunks)
-        .get("/block", block)
+        .get("/block", block);
+    match allow_stall {
+        true => router.get("/stall", stall),
+        false => router,
+    }
 }
 
 #[derive(Serialize)]
@@ -83,6 +95,22 @@ async fn block(request: Request) -> Result<Response, BadNumber> {
         Ok(()) => format!("blocked a thread of the pool for {duration:?}\n").into_response(),
         Err(_panicked) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     })
+}
+
+/// What `/block` gives to the pool, done on the loop: everybody waits, and the watchdog says so.
+async fn stall(request: Request) -> Result<String, BadNumber> {
+    let duration = millis(&request)?;
+    stop_the_loop(duration);
+    Ok(format!("stopped the loop for {duration:?}\n"))
+}
+
+#[inline(never)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "it shows what happens when somebody does"
+)]
+fn stop_the_loop(duration: Duration) {
+    std::thread::sleep(duration);
 }
 
 /// The `ms` of the query; 100 when there is none.

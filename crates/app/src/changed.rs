@@ -1,5 +1,6 @@
 //! Tells tasks of one loop that something they look at has changed.
 
+use monoloop_runtime::introspect::note;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
@@ -28,6 +29,7 @@ impl Changed {
             if condition() {
                 return Poll::Ready(());
             }
+            note("change");
             let mut waiting = self.waiting.borrow_mut();
             if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
                 waiting.push(cx.waker().clone());

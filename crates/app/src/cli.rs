@@ -42,6 +42,10 @@ pub struct ServerArgs {
     #[arg(long, value_name = "N")]
     threads: Option<String>,
 
+    /// Unix socket for the `monoloop` command to look in at, or off
+    #[arg(long, value_name = "PATH")]
+    socket: Option<String>,
+
     /// Configuration file; without it MONOLOOP_CONFIG names one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -97,6 +101,7 @@ impl ServerArgs {
         let flags = [
             ("--listen", "listen", self.listen),
             ("--threads", "threads", self.threads),
+            ("--socket", "socket", self.socket),
             ("--access-log", "log.access", self.access_log),
             ("--log-format", "log.format", self.log_format),
             ("--log-filter", "log.filter", self.log_filter),

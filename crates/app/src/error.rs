@@ -1,5 +1,6 @@
 //! Why a server could not start.
 
+use crate::introspect::SocketError;
 use crate::router::RouteError;
 use std::error::Error;
 use std::fmt;
@@ -25,6 +26,8 @@ pub enum ServerError {
     Route(RouteError),
     /// The thread's event loop could not be made.
     Loop(io::Error),
+    /// The socket for looking into the server could not be opened.
+    Socket(SocketError),
     /// A thread could not be started.
     Thread(io::Error),
     /// A loop's thread panicked while it started; the panic was reported.
@@ -40,6 +43,7 @@ impl fmt::Display for ServerError {
                 write!(f, "cannot listen at {address}: {error}{}", remedy(error))
             }
             ServerError::Route(error) => error.fmt(f),
+            ServerError::Socket(error) => error.fmt(f),
             ServerError::Loop(error) => write!(f, "cannot make an event loop: {error}"),
             ServerError::Thread(error) => write!(f, "cannot start a thread: {error}"),
             ServerError::LoopDied => f.write_str("a loop panicked while it started"),
@@ -65,6 +69,7 @@ impl Error for ServerError {
             | ServerError::Listen { error, .. }
             | ServerError::Loop(error)
             | ServerError::Thread(error) => error.source(),
+            ServerError::Socket(error) => error.source(),
             ServerError::Route(_) | ServerError::NoAddress | ServerError::LoopDied => None,
         }
     }

@@ -12,6 +12,7 @@ use crate::sending::{send_bytes, send_stream};
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Request, RequestId, Response};
 use http::{Method, StatusCode};
 use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
+use monoloop_runtime::introspect::note_context;
 use monoloop_runtime::{Context as VarContext, InContext, time};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -84,9 +85,13 @@ impl Exchange {
 
         let shared = &*connection.place.shared;
         let request = Request::new(parts, shared.requests.clone());
-        let first = shared.in_request(id, || {
-            let started = CatchPanic::start(|| shared.app.start(request, shared.leaving.get(), cx));
-            started.map_err(|handler| VarContext::current().scope(handler))
+        let first = shared.in_request(id, |route| {
+            let is_leaving = shared.leaving.get();
+            let started = CatchPanic::start(|| shared.app.start(request, route, is_leaving, cx));
+            started.map_err(|handler| {
+                note_context();
+                VarContext::current().scope(handler)
+            })
         });
         let answer = match first {
             Ok(response) if response.is_short() => {

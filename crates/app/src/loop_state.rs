@@ -2,6 +2,7 @@
 
 use crate::changed::Changed;
 use crate::request_pool::RequestPool;
+use crate::route_label::{ROUTE, RouteLabel};
 use crate::router::App;
 use crate::standard_fields::StandardFields;
 use crate::timeouts::Timeouts;
@@ -37,6 +38,8 @@ pub(crate) struct LoopState {
     outputs: RefCell<Vec<Vec<u8>>>,
     /// The context of the last request, to be that of the next when nobody has kept it.
     request_context: RefCell<Context>,
+    /// Where the route of a request is shown that is in that context.
+    request_route: RefCell<Rc<RouteLabel>>,
 }
 
 impl LoopState {
@@ -60,6 +63,7 @@ impl LoopState {
             draining_began: Changed::default(),
             outputs: RefCell::default(),
             request_context: RefCell::new(Context::current()),
+            request_route: RefCell::default(),
         })
     }
 
@@ -78,14 +82,28 @@ impl LoopState {
         }
     }
 
-    /// Runs `f` in the context of a request.
+    /// Runs `f` in the context of a request, with the place where its route is shown.
     #[inline]
-    pub(crate) fn in_request<R>(&self, id: RequestId, f: impl FnOnce() -> R) -> R {
+    pub(crate) fn in_request<R>(&self, id: RequestId, f: impl FnOnce(&RouteLabel) -> R) -> R {
         let mut context = self.request_context.take();
-        context.set(&REQUEST_ID, id);
-        let result = context.run(f);
+        let route = match context.set_in_place(&REQUEST_ID, id) {
+            Ok(()) => self.request_route.borrow().clone(),
+            Err(id) => self.new_request(&mut context, id),
+        };
+        let result = context.run(|| f(&route));
         self.request_context.replace(context);
         result
+    }
+
+    /// Somebody has kept the context of the request before.
+    #[cold]
+    fn new_request(&self, context: &mut Context, id: RequestId) -> Rc<RouteLabel> {
+        let route = Rc::new(RouteLabel::default());
+        context.set(&ROUTE, route.clone());
+        // The last one, so that it can be set in place.
+        context.set(&REQUEST_ID, id);
+        self.request_route.replace(route.clone());
+        route
     }
 
     /// A connection's place among the open ones, given up when it is dropped.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 context_var! {
     /// The id of the request that the running task works for: set for the handler and for
     /// every task, callback and blocking job that it starts.
-    pub static REQUEST_ID: RequestId;
+    pub static REQUEST_ID: RequestId, shown_as = "request_id";
 }
 
 /// Longest id that is taken from a peer, in bytes; a longer one is replaced. Precedent:

@@ -4,6 +4,7 @@ use crate::config::HealthConfig;
 use crate::endpoint::{Endpoint, FirstStep, HandlerEndpoint};
 use crate::handler::{Handler, Middleware, Next};
 use crate::health::Probe;
+use crate::route_label::RouteLabel;
 use crate::{IntoResponse, Request};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
@@ -46,8 +47,14 @@ pub struct Router {
 
 struct Route {
     path: String,
-    methods: Vec<(Method, Rc<dyn Endpoint>)>,
+    methods: Vec<MethodRoute>,
     param_names: Rc<[String]>,
+}
+
+struct MethodRoute {
+    method: Method,
+    handler: Rc<dyn Endpoint>,
+    label: Rc<str>,
 }
 
 /// A route that cannot be: a mistake in the program, found before the server starts.
@@ -147,12 +154,18 @@ impl Router {
         if !path.starts_with('/') {
             return Err("a path begins with /".into());
         }
+        let answers = MethodRoute {
+            label: format!("{method} {path}").into(),
+            method,
+            handler,
+        };
         let known = self.routes.iter_mut().find(|route| route.path == path);
         if let Some(route) = known {
-            if route.methods.iter().any(|(known, _)| *known == method) {
-                return Err(format!("{method} has a handler already"));
+            let mut methods = route.methods.iter();
+            if methods.any(|known| known.method == answers.method) {
+                return Err(format!("{} has a handler already", answers.method));
             }
-            route.methods.push((method, handler));
+            route.methods.push(answers);
             return Ok(());
         }
         self.paths
@@ -160,7 +173,7 @@ impl Router {
             .map_err(|error| error.to_string())?;
         self.routes.push(Route {
             path: path.into(),
-            methods: vec![(method, handler)],
+            methods: vec![answers],
             param_names: param_names(path),
         });
         Ok(())
@@ -227,7 +240,8 @@ enum PlainPath {
 
 enum Found<'a> {
     Probe(Probe),
-    Handler(&'a Rc<dyn Endpoint>),
+    Route(&'a MethodRoute),
+    Fallback(&'a Rc<dyn Endpoint>),
     MethodNotAllowed { allow: String },
     Options { allow: String },
     Nothing,
@@ -258,38 +272,53 @@ impl App {
         }
     }
 
-    /// Starts to answer a request. Runs user code.
+    /// Starts to answer a request, whose route is to be shown in `shown`. Runs user code.
     #[inline]
     pub(crate) fn start(
         &self,
         mut request: Request,
+        shown: &RouteLabel,
         is_leaving: bool,
         cx: &mut Context<'_>,
     ) -> FirstStep {
-        match self.find(&mut request) {
-            Found::Handler(handler) if self.middleware.is_empty() => handler.start(request, cx),
-            Found::Handler(handler) => self.start_chain(handler.clone(), request, cx),
-            Found::Probe(probe) => FirstStep::Answered(probe.answer(request.method(), is_leaving)),
-            Found::MethodNotAllowed { allow } => {
-                self.start_ours(StatusCode::METHOD_NOT_ALLOWED, Some(allow), request, cx)
+        let handler = match self.find(&mut request) {
+            Found::Route(route) => {
+                shown.set(&route.label);
+                &route.handler
             }
-            Found::Options { allow } => {
-                self.start_ours(StatusCode::NO_CONTENT, Some(allow), request, cx)
+            Found::Fallback(handler) => {
+                shown.clear();
+                handler
             }
-            Found::Nothing => self.start_ours(StatusCode::NOT_FOUND, None, request, cx),
+            other => {
+                shown.clear();
+                return self.start_ours(&other, request, is_leaving, cx);
+            }
+        };
+        if self.middleware.is_empty() {
+            return handler.start(request, cx);
         }
+        self.start_chain(handler.clone(), request, cx)
     }
 
-    /// An answer of our own, which middleware gets to see as well.
+    /// An answer of our own, which middleware gets to see as well, but not that to a probe.
     #[cold]
     fn start_ours(
         &self,
-        status: StatusCode,
-        allow: Option<String>,
+        found: &Found<'_>,
         request: Request,
+        is_leaving: bool,
         cx: &mut Context<'_>,
     ) -> FirstStep {
-        let ours = HandlerEndpoint::new(answer(status, allow));
+        let (status, allow) = match found {
+            Found::Probe(probe) => {
+                return FirstStep::Answered(probe.answer(request.method(), is_leaving));
+            }
+            Found::MethodNotAllowed { allow } => (StatusCode::METHOD_NOT_ALLOWED, Some(allow)),
+            Found::Options { allow } => (StatusCode::NO_CONTENT, Some(allow)),
+            Found::Route(_) | Found::Fallback(_) | Found::Nothing => (StatusCode::NOT_FOUND, None),
+        };
+        let ours = HandlerEndpoint::new(answer(status, allow.cloned()));
         if self.middleware.is_empty() {
             return ours.start(request, cx);
         }
@@ -325,7 +354,7 @@ impl App {
         let path = request.path();
         let Ok(matched) = self.paths.at(path) else {
             return match &self.fallback {
-                Some(fallback) => Found::Handler(fallback),
+                Some(fallback) => Found::Fallback(fallback),
                 None => Found::Nothing,
             };
         };
@@ -349,8 +378,8 @@ impl App {
 impl Route {
     #[inline]
     fn find(&self, method: &Method) -> Found<'_> {
-        match self.handler(method) {
-            Some(handler) => Found::Handler(handler),
+        match self.of_method(method) {
+            Some(route) => Found::Route(route),
             None => self.without_method(method),
         }
     }
@@ -364,11 +393,9 @@ impl Route {
         }
     }
 
-    fn handler(&self, method: &Method) -> Option<&Rc<dyn Endpoint>> {
-        let of = |wanted: &Method| {
-            let found = self.methods.iter().find(|(known, _)| known == wanted);
-            found.map(|(_, handler)| handler)
-        };
+    #[inline]
+    fn of_method(&self, method: &Method) -> Option<&MethodRoute> {
+        let of = |wanted: &Method| self.methods.iter().find(|known| known.method == *wanted);
         of(method).or_else(|| (method == Method::HEAD).then(|| of(&Method::GET)).flatten())
     }
 
@@ -376,7 +403,7 @@ impl Route {
         let mut names: Vec<&str> = self
             .methods
             .iter()
-            .map(|(method, _)| method.as_str())
+            .map(|known| known.method.as_str())
             .collect();
         if names.contains(&"GET") && !names.contains(&"HEAD") {
             names.push("HEAD");

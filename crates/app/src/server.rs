@@ -4,6 +4,7 @@ use crate::accept::accept_until_draining;
 use crate::config::{Config, HealthConfig};
 use crate::drain::{DrainReport, drain_when_asked};
 use crate::error::ServerError;
+use crate::introspect::Socket;
 use crate::loop_state::LoopState;
 use crate::router::{App, Router};
 use crate::shutdown::Shutdown;
@@ -12,6 +13,7 @@ use monoloop_proto::http1::Limits;
 use monoloop_runtime::net::{ListenOptions, TcpListener};
 use monoloop_runtime::{JoinHandle, Runtime, signal, spawn_named};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -29,6 +31,7 @@ use std::time::Duration;
 pub struct Server {
     address: SocketAddr,
     threads: usize,
+    socket: Option<PathBuf>,
     settings: Settings,
     runtime: monoloop_runtime::Config,
 }
@@ -66,12 +69,14 @@ impl Server {
         let (limits, timeouts) = (&config.limits, &config.timeouts);
         let mut runtime = monoloop_runtime::Config::default();
         runtime.blocking_queue_max = config.runtime.blocking_queue_max;
+        runtime.watchdog = config.runtime.watchdog.unwrap_or(Duration::ZERO);
         if let Some(threads) = config.runtime.blocking_threads_max {
             runtime.blocking_threads_max = threads;
         }
         Server {
             address: config.listen,
             threads: config.threads.into(),
+            socket: config.socket.clone(),
             settings: Settings {
                 connections_max: limits.connections_max as usize,
                 response_buffer_bytes_max: limits.response_buffer_bytes_max as usize,
@@ -102,6 +107,14 @@ impl Server {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// Opens a Unix socket at which the `monoloop` command can look into the server, see
+    /// [`introspect`](crate::introspect). Default: none.
+    #[must_use]
+    pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.socket = Some(path.into());
         self
     }
 
@@ -148,14 +161,26 @@ impl Server {
         let shutdown = Shutdown::new();
         let mut runtime = self.make_runtime()?;
         // The first loop is this thread's, so that one thread is all there is.
-        let first = runtime.block_on(async { self.listen(&*app, &shutdown) })?;
-        let others = self.start_loops(first.local_addr(), self.threads - 1, &app, &shutdown)?;
+        let socket = self.open_socket()?;
+        let first = runtime.block_on(async { self.listen(&*app, &shutdown, socket.as_ref()) })?;
+        let others = self.start_loops(
+            first.local_addr(),
+            self.threads - 1,
+            &app,
+            &shutdown,
+            socket.as_ref(),
+        )?;
+        // Each loop keeps it open.
+        drop(socket);
         let signals = signal::shutdown();
         announce(&self, first.local_addr());
 
         runtime.block_on(async {
-            drop(spawn_named("signals", drain_at_signal(signals, shutdown)));
+            let signals = spawn_named("signals", drain_at_signal(signals, shutdown));
             report(&first.wait().await);
+            // Nothing is left that they could end.
+            signals.cancel();
+            let _cancelled = signals.await;
         });
         for other in others {
             report(&join(other));
@@ -174,10 +199,12 @@ impl Server {
     {
         let app = Arc::new(app);
         let shutdown = Shutdown::new();
-        let first = self.start_loop(self.address, self.threads > 1, &app, &shutdown)?;
+        let socket = self.open_socket()?;
+        let socket = socket.as_ref();
+        let first = self.start_loop(self.address, self.threads > 1, &app, &shutdown, socket)?;
         let local_addr = first.0;
         let mut loops = vec![first.1];
-        loops.extend(self.start_loops(local_addr, self.threads - 1, &app, &shutdown)?);
+        loops.extend(self.start_loops(local_addr, self.threads - 1, &app, &shutdown, socket)?);
         announce(&self, local_addr);
         Ok(Running {
             local_addr,
@@ -199,15 +226,21 @@ impl Server {
         app: impl Fn() -> Router,
         shutdown: &Shutdown,
     ) -> Result<Serving, ServerError> {
-        self.listen(&app, shutdown)
+        self.listen(&app, shutdown, self.open_socket()?.as_ref())
+    }
+
+    fn open_socket(&self) -> Result<Option<Socket>, ServerError> {
+        let opened = self.socket.as_ref().map(Socket::open).transpose();
+        opened.map_err(ServerError::Socket)
     }
 
     fn listen(
         &self,
         app: &dyn Fn() -> Router,
         shutdown: &Shutdown,
+        socket: Option<&Socket>,
     ) -> Result<Serving, ServerError> {
-        self.listen_at(self.address, self.threads > 1, app, shutdown)
+        self.listen_at(self.address, self.threads > 1, app, shutdown, socket)
     }
 
     fn listen_at(
@@ -216,6 +249,7 @@ impl Server {
         share_port: bool,
         app: &dyn Fn() -> Router,
         shutdown: &Shutdown,
+        socket: Option<&Socket>,
     ) -> Result<Serving, ServerError> {
         let router = app();
         router.check()?;
@@ -235,7 +269,12 @@ impl Server {
         let accepting = accept_until_draining(listener, shared.clone(), settings.connections_max);
         let accepting = spawn_named("accept", accepting);
         let shutdown = shutdown.clone();
+        if let Some(socket) = socket {
+            socket.show_this_loop();
+        }
+        let socket = socket.cloned();
         let draining = spawn_named("drain", async move {
+            let _open_until_drained = socket;
             drain_when_asked(
                 &shared,
                 &shutdown,
@@ -257,13 +296,14 @@ impl Server {
         count: usize,
         app: &Arc<F>,
         shutdown: &Shutdown,
+        socket: Option<&Socket>,
     ) -> Result<Vec<thread::JoinHandle<DrainReport>>, ServerError>
     where
         F: Fn() -> Router + Send + Sync + 'static,
     {
         let mut loops = Vec::with_capacity(count);
         for _ in 0..count {
-            match self.start_loop(address, true, app, shutdown) {
+            match self.start_loop(address, true, app, shutdown, socket) {
                 Ok((_, thread)) => loops.push(thread),
                 Err(error) => {
                     shutdown.force();
@@ -284,19 +324,22 @@ impl Server {
         share_port: bool,
         app: &Arc<F>,
         shutdown: &Shutdown,
+        socket: Option<&Socket>,
     ) -> Result<(SocketAddr, thread::JoinHandle<DrainReport>), ServerError>
     where
         F: Fn() -> Router + Send + Sync + 'static,
     {
         let (server, app, shutdown) = (self.clone(), app.clone(), shutdown.clone());
+        let socket = socket.cloned();
         let (started, listens) = mpsc::sync_channel(1);
         let thread = thread::Builder::new()
             .name("monoloop".into())
             .spawn(move || {
                 let listening = server.make_runtime().and_then(|mut runtime| {
                     let serving = runtime.block_on(async {
-                        server.listen_at(address, share_port, &*app, &shutdown)
+                        server.listen_at(address, share_port, &*app, &shutdown, socket.as_ref())
                     });
+                    drop(socket);
                     Ok((serving?, runtime))
                 });
                 match listening {

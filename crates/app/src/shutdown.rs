@@ -1,5 +1,6 @@
 //! Telling the loops of a server, from any thread, that it is time to go.
 
+use monoloop_runtime::introspect::note;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
@@ -63,6 +64,7 @@ impl Shutdown {
             if state.wish >= wish {
                 return Poll::Ready(());
             }
+            note("shutdown");
             if !state
                 .waiting
                 .iter()

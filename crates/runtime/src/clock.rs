@@ -77,6 +77,14 @@ impl Clock {
         }
     }
 
+    /// What this clock shows when the operating system's, just read, shows `real`.
+    pub(crate) fn shown_at(&self, real: Instant) -> Instant {
+        match (self.mode, &self.world) {
+            (ClockMode::System, None) => real,
+            _ => self.now_precise(),
+        }
+    }
+
     /// Reads the clock for a new turn.
     #[inline]
     pub(crate) fn start_turn(&self) {

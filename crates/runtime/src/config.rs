@@ -1,10 +1,12 @@
 //! Every bound of the runtime, with its default and where the number comes from.
 
+use std::time::Duration;
+
 /// The bounds of one event loop.
 ///
 /// Built with [`Config::default`] and changed field by field; given to
 /// [`Builder::config`](crate::Builder::config). A bound of 0 counts as 1, except that no receive
-/// buffer need be kept.
+/// buffer need be kept, and no watchdog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
@@ -42,6 +44,9 @@ pub struct Config {
     /// callers of [`spawn_blocking`](crate::spawn_blocking) wait their turn.
     /// Default 1,024.
     pub blocking_queue_max: u32,
+    /// How long a step may take before the watchdog [speaks](crate::debug); 0 is for ever, and
+    /// then there is no watchdog. Default 100 ms, as asyncio's `slow_callback_duration`.
+    pub watchdog: Duration,
 }
 
 impl Default for Config {
@@ -56,6 +61,7 @@ impl Default for Config {
             receive_buffers_kept_max: 4,
             blocking_threads_max: u32::try_from(cpus + 4).map_or(32, |n| n.min(32)),
             blocking_queue_max: 1024,
+            watchdog: Duration::from_millis(100),
         }
     }
 }

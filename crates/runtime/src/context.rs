@@ -4,6 +4,7 @@
 //! a copy is one reference. A task gets a copy when it is spawned; what it sets afterwards
 //! is its own. The semantics are those of Python's `contextvars` (PEP 567).
 
+use crate::introspect::note_context;
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
@@ -11,6 +12,8 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
@@ -43,7 +46,7 @@ struct Node {
     name: &'static str,
     /// `None` hides a value further back: the variable was reset to "not set".
     value: Option<Rc<dyn Any>>,
-    capture: CaptureFn,
+    about: &'static About,
     /// Whether a task that is spawned gets the value.
     inherit: bool,
     /// Whether this value or one further back is not inherited.
@@ -51,12 +54,35 @@ struct Node {
     rest: Option<Rc<Node>>,
 }
 
+/// What can be done with the values of a variable.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct About {
+    /// Clones a value for another thread, when its type can go there.
+    pub capture: fn(&dyn Any) -> Option<Box<dyn Any + Send>>,
+    /// For a variable that is shown in diagnostics: as what, and how.
+    pub shown: Option<(&'static str, ShowFn)>,
+}
+
+/// Writes a value, for people.
+#[doc(hidden)]
+pub type ShowFn = fn(&dyn Any, &mut fmt::Formatter<'_>) -> fmt::Result;
+
+/// How many loops are stuck in a step whose context is wanted. While it is not 0, who leaves a
+/// context says so to [`on_leave`]: a step may go through many, and only their own thread can read
+/// them.
+pub(crate) static NOTING: AtomicU32 = AtomicU32::new(0);
+
+static ON_LEAVE: OnceLock<fn(&Context)> = OnceLock::new();
+
+/// Sets who is told of the contexts that are left. The first who asks stays.
+pub(crate) fn on_leave(told: fn(&Context)) {
+    ON_LEAVE.get_or_init(|| told);
+}
+
 /// A variable is its address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Key(usize);
-
-/// Clones a value for another thread, when its type can go there.
-type CaptureFn = fn(&dyn Any) -> Option<Box<dyn Any + Send>>;
 
 impl Context {
     /// The running task's context.
@@ -84,15 +110,29 @@ impl Context {
         }
     }
 
-    /// Sets a variable in this context, which need not be the current one. Where nobody else
-    /// has a copy, its memory is used again: for whoever makes a context for each of many
-    /// pieces of work.
+    /// Sets a variable in this context, which need not be the current one.
     pub fn set<T: 'static>(&mut self, variable: &'static ContextVar<T>, value: T) {
-        if let Some(slot) = self.unshared_value(variable) {
-            *slot = value;
-            return;
-        }
         *self = self.with(variable.node(Some(Rc::new(value))));
+    }
+
+    /// Sets a variable in place, when it was the last one that was set and nobody else has a copy
+    /// of this context: for whoever makes a context for each of many pieces of work.
+    ///
+    /// # Errors
+    /// Gives the value back, for [`set`](Context::set).
+    #[inline]
+    pub fn set_in_place<T: 'static>(
+        &mut self,
+        variable: &'static ContextVar<T>,
+        value: T,
+    ) -> Result<(), T> {
+        match self.unshared_value(variable) {
+            Some(place) => {
+                *place = value;
+                Ok(())
+            }
+            None => Err(value),
+        }
     }
 
     /// Takes a variable out of this context.
@@ -101,7 +141,8 @@ impl Context {
     }
 
     /// The value set last, if it is this variable's and nobody else can see it.
-    fn unshared_value<T>(&mut self, variable: &'static ContextVar<T>) -> Option<&mut T> {
+    #[inline]
+    fn unshared_value<T: 'static>(&mut self, variable: &'static ContextVar<T>) -> Option<&mut T> {
         let node = Rc::get_mut(self.head.as_mut()?)?;
         if node.key != variable.key() {
             return None;
@@ -166,17 +207,59 @@ impl Context {
                 let copy = node
                     .value
                     .as_ref()
-                    .and_then(|value| (node.capture)(&**value));
+                    .and_then(|value| (node.about.capture)(&**value));
                 values.extend(copy.map(|value| CapturedValue {
                     key: node.key,
                     name: node.name,
                     value,
-                    capture: node.capture,
+                    about: node.about,
                 }));
             }
             next = &node.rest;
         }
         Captured { values }
+    }
+
+    /// The values of the variables that are shown in diagnostics, each with its name, the last
+    /// one set first.
+    pub(crate) fn described(&self) -> Vec<(&'static str, String)> {
+        let nodes = std::iter::successors(self.head.as_deref(), |node| node.rest.as_deref());
+        nodes
+            .filter_map(|node| {
+                let (label, show) = node.about.shown?;
+                let value = &**node.value.as_ref()?;
+                Some((label, Shown { value, show }.to_string()))
+            })
+            .collect()
+    }
+
+    #[cold]
+    fn tell_left(&self) {
+        if let Some(told) = ON_LEAVE.get() {
+            told(self);
+        }
+    }
+
+    /// The values of the variables that are shown in diagnostics, as `name=value`.
+    pub(crate) fn shown(&self) -> String {
+        let mut text = String::new();
+        let nodes = std::iter::successors(self.head.as_deref(), |node| node.rest.as_deref());
+        for node in nodes {
+            let Some((label, show)) = node.about.shown else {
+                continue;
+            };
+            if let Some(value) = &node.value {
+                let separator = if text.is_empty() { "" } else { " " };
+                text += &format!(
+                    "{separator}{label}={}",
+                    Shown {
+                        value: &**value,
+                        show
+                    }
+                );
+            }
+        }
+        text
     }
 
     fn get(&self, key: Key) -> Option<&Rc<dyn Any>> {
@@ -243,6 +326,18 @@ impl Node {
     }
 }
 
+/// A value as its variable shows it.
+struct Shown<'a> {
+    value: &'a dyn Any,
+    show: ShowFn,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.show)(self.value, f)
+    }
+}
+
 /// Prints the names of the variables that are set.
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -282,7 +377,10 @@ impl Entered {
 impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
-        self.before.take().swap_in();
+        let left = self.before.take().swap_in();
+        if NOTING.load(Ordering::Relaxed) > 0 {
+            left.tell_left();
+        }
     }
 }
 
@@ -304,6 +402,9 @@ impl<F: Future> Future for InContext<F> {
         let this = self.project();
         let entered = Entered::enter(this.context.take());
         let polled = this.future.poll(cx);
+        if polled.is_pending() {
+            note_context();
+        }
         *this.context = entered.leave();
         polled
     }
@@ -318,7 +419,7 @@ struct CapturedValue {
     key: Key,
     name: &'static str,
     value: Box<dyn Any + Send>,
-    capture: CaptureFn,
+    about: &'static About,
 }
 
 impl Captured {
@@ -329,7 +430,7 @@ impl Captured {
                 key: captured.key,
                 name: captured.name,
                 value: Some(Rc::from(captured.value as Box<dyn Any>)),
-                capture: captured.capture,
+                about: captured.about,
                 inherit: true,
                 any_private: false,
                 rest,
@@ -364,7 +465,7 @@ pub struct ContextVar<T: 'static> {
     name: &'static str,
     default: Option<fn() -> T>,
     inherit: bool,
-    capture: CaptureFn,
+    about: About,
     // A variable holds no value itself; it may be a `static` whatever `T` is.
     value: PhantomData<fn() -> T>,
 }
@@ -376,13 +477,13 @@ impl<T: 'static> ContextVar<T> {
         name: &'static str,
         default: Option<fn() -> T>,
         inherit: bool,
-        capture: fn(&dyn Any) -> Option<Box<dyn Any + Send>>,
+        about: About,
     ) -> Self {
         ContextVar {
             name,
             default,
             inherit,
-            capture,
+            about,
             value: PhantomData,
         }
     }
@@ -467,7 +568,7 @@ impl<T: 'static> ContextVar<T> {
             key: self.key(),
             name: self.name,
             value,
-            capture: self.capture,
+            about: &self.about,
             inherit: self.inherit,
             any_private: !self.inherit,
             rest: None,
@@ -526,21 +627,34 @@ pub struct Token<T: 'static> {
 /// });
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// One that is declared with `shown_as = "name"` is told, as `name=value`, wherever the runtime has
+/// to say what a task was working for, as when it [stopped the loop](crate::debug). Its type is
+/// `Display`, and its value should be safe to log.
+///
+/// ```
+/// monoloop_runtime::context_var! {
+///     pub static ORDER: u64, shown_as = "order";
+/// }
+/// ```
 #[macro_export]
 macro_rules! context_var {
-    ($($(#[$attribute:meta])* $visibility:vis static $name:ident : $type:ty $(= $default:expr)? $(, inherit = $inherit:literal)? ;)+) => {
+    ($($(#[$attribute:meta])* $visibility:vis static $name:ident : $type:ty $(= $default:expr)? $(, inherit = $inherit:literal)? $(, shown_as = $shown:literal)? ;)+) => {
         $(
             $(#[$attribute])*
             $visibility static $name: $crate::ContextVar<$type> = $crate::ContextVar::declare(
                 ::core::stringify!($name),
                 $crate::context_var!(@default $($default)?),
                 $crate::context_var!(@inherit $($inherit)?),
-                |value| {
-                    #[allow(unused_imports, reason = "which of the two is used depends on the type")]
-                    use $crate::__private::{CaptureSend, KeepLocal};
-                    // Method lookup takes the implementation for `Send + Clone` types when
-                    // there is one, else that for a reference more.
-                    (&$crate::__private::Probe::<$type>::NEW).capture(value)
+                $crate::__private::About {
+                    capture: |value| {
+                        #[allow(unused_imports, reason = "which of the two is used depends on the type")]
+                        use $crate::__private::{CaptureSend, KeepLocal};
+                        // Method lookup takes the implementation for `Send + Clone` types when
+                        // there is one, else that for a reference more.
+                        (&$crate::__private::Probe::<$type>::NEW).capture(value)
+                    },
+                    shown: $crate::context_var!(@shown $type $(, $shown)?),
                 },
             );
         )+
@@ -549,13 +663,31 @@ macro_rules! context_var {
     (@default $default:expr) => { ::core::option::Option::Some(|| $default) };
     (@inherit) => { true };
     (@inherit $inherit:literal) => { $inherit };
+    (@shown $type:ty) => { ::core::option::Option::None };
+    (@shown $type:ty, $shown:literal) => {
+        ::core::option::Option::Some(($shown, $crate::__private::show::<$type>))
+    };
 }
 
 /// What `context_var!` uses to find out whether a type can go to another thread.
 #[doc(hidden)]
 pub mod probe {
     use std::any::Any;
+    use std::fmt;
     use std::marker::PhantomData;
+
+    pub use super::{About, ShowFn};
+
+    /// Writes a value of the type `T`.
+    pub fn show<T: fmt::Display + 'static>(
+        value: &dyn Any,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        match value.downcast_ref::<T>() {
+            Some(value) => value.fmt(f),
+            None => unreachable!("a variable holds values of its type"),
+        }
+    }
 
     /// Stands for the type `T`.
     #[derive(Debug)]

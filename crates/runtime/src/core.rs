@@ -9,9 +9,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::context::Context;
 use crate::deadline::DEADLINE;
+use crate::debug::{self, Debug};
 use crate::driver::Driver;
 use crate::event_loop::drop_quietly;
 use crate::inbox::{Inbox, RemoteCall, WakeLocal};
+use crate::introspect::{Observer, WaitsOn};
+use crate::lag::{Lag, LagMeter};
 use crate::ready::ReadyQueue;
 use crate::stats::{BlockingStats, LoopStats};
 use crate::task::{
@@ -19,9 +22,11 @@ use crate::task::{
     WakerIdentity, Work, WorkCell,
 };
 use crate::timer::Wheel;
+use crate::watchdog::{LateStep, Pulse, Watchdog};
+use std::backtrace::Backtrace;
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell, RefCell};
-use std::panic::Location;
+use std::cell::{Cell, OnceCell, Ref, RefCell};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,6 +42,15 @@ pub(crate) struct Core {
     pub(crate) driver: RefCell<Box<dyn Driver>>,
     pub(crate) buffers: BufferPool,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) observer: Observer,
+    /// What the loop is doing, for other threads.
+    pub(crate) pulse: Arc<Pulse>,
+    /// Until the runtime ends; what is left of the loop afterwards is not watched.
+    watchdog: RefCell<Option<Watchdog>>,
+    /// The context that the running step was stuck in, in words.
+    noted: RefCell<String>,
+    pub(crate) debug: Debug,
+    pub(crate) lag: RefCell<LagMeter>,
     pool: OnceCell<Pool>,
     running: Cell<Option<TaskId>>,
     running_waker: Cell<WakerIdentity>,
@@ -56,16 +70,23 @@ impl Core {
         clock: Clock,
         driver: Box<dyn Driver>,
         inbox: Arc<Inbox>,
+        debug: Debug,
     ) -> Self {
         Core {
             buffers: BufferPool::new(config.receive_buffer_bytes, config.receive_buffers_kept_max),
             config,
-            clock,
             ready: RefCell::default(),
             tasks: RefCell::default(),
             timers: RefCell::new(Wheel::new()),
             driver: RefCell::new(driver),
             inbox,
+            observer: Observer::default(),
+            pulse: Arc::new(Pulse::new()),
+            watchdog: RefCell::default(),
+            noted: RefCell::default(),
+            debug,
+            lag: RefCell::new(LagMeter::new(clock.now())),
+            clock,
             pool: OnceCell::new(),
             running: Cell::new(None),
             running_waker: Cell::new(WakerIdentity::NONE),
@@ -98,8 +119,17 @@ impl Core {
     #[inline]
     pub(crate) fn spawn_task(&self, task: NewTask) -> TaskId {
         let id = self.tasks.borrow_mut().insert(task);
+        if self.debug.backtraces {
+            self.keep_backtrace(id);
+        }
         self.ready.borrow_mut().push(id);
         id
+    }
+
+    #[cold]
+    fn keep_backtrace(&self, id: TaskId) {
+        let backtrace = Rc::new(Backtrace::force_capture());
+        self.tasks.borrow_mut().set_spawned_from(id, backtrace);
     }
 
     /// Makes a task of a function that another thread has sent.
@@ -180,7 +210,10 @@ impl Core {
         let joiner = self.caller(cx).waiter();
         let joined = self.tasks.borrow_mut().poll_join(id, joiner);
         match joined {
-            Joined::Pending(_before) => Poll::Pending,
+            Joined::Pending(_before) => {
+                self.note(WaitsOn::Task(id));
+                Poll::Pending
+            }
             Joined::Output(work) => Poll::Ready(Ok(work)),
             Joined::Failed(failure) => Poll::Ready(Err(failure)),
         }
@@ -190,12 +223,12 @@ impl Core {
     pub(crate) fn detach(&self, id: TaskId) {
         let (_joiner, removed) = self.tasks.borrow_mut().detach(id);
         if let Some(removed) = removed {
-            self.discard(removed);
+            self.discard(id, removed);
         }
     }
 
     /// Drops a task that left the table, and reports a panic that nobody has seen.
-    pub(crate) fn discard(&self, removed: Removed) {
+    pub(crate) fn discard(&self, id: TaskId, removed: Removed) {
         if let Some((label, message)) = removed.unjoined_panic() {
             self.unjoined_panics.set(self.unjoined_panics.get() + 1);
             tracing::error!(
@@ -205,7 +238,75 @@ impl Core {
                 "a task panicked and nobody joined it"
             );
         }
+        if self.debug.is_on
+            && let Some((label, unread)) = removed.unread()
+        {
+            debug::unread_result(id, &label, &unread);
+        }
         drop_quietly(removed);
+    }
+
+    /// A task ends that has not had a step. Called before it leaves the table.
+    #[cold]
+    pub(crate) fn tell_never_polled(&self, id: TaskId) {
+        let tasks = self.tasks.borrow();
+        if let Some(label) = tasks.label(id) {
+            let cancelled = tasks.cancelled(id);
+            drop(tasks);
+            debug::never_polled(id, &label, cancelled.reason);
+        }
+    }
+
+    /// Lets the loop be watched from now on, until [`end_watch`](Core::end_watch).
+    pub(crate) fn start_watch(&self, watchdog: Watchdog) {
+        self.watchdog.replace(Some(watchdog));
+    }
+
+    pub(crate) fn end_watch(&self) {
+        // Not dropped while it is borrowed.
+        let watchdog = self.watchdog.take();
+        drop(watchdog);
+    }
+
+    /// The watchdog, if it wants to know of the end of the running step.
+    pub(crate) fn watchdog_of_this_step(&self) -> Option<Ref<'_, Watchdog>> {
+        let watchdog = Ref::filter_map(self.watchdog.borrow(), Option::as_ref).ok()?;
+        watchdog.has_caught(self.pulse.step()).then_some(watchdog)
+    }
+
+    /// What the watchdog is told of steps that have ended.
+    pub(crate) fn tell_watchdog(&self, late: &mut Vec<LateStep>) {
+        if let Some(watchdog) = &*self.watchdog.borrow() {
+            watchdog.tell(late);
+        }
+    }
+
+    /// A context is left, on this thread, while some loop is stuck. If it is this one, the first
+    /// that is left is where it was stuck, or is inside of that.
+    pub(crate) fn note_context(&self, context: &Context) {
+        if self.pulse.is_wanted()
+            && self.watchdog_of_this_step().is_some()
+            && self.noted.borrow().is_empty()
+        {
+            let shown = shown(context);
+            self.noted.replace(shown);
+        }
+    }
+
+    /// What the running step was working for when it was stuck: what was noted, else what the
+    /// task is for.
+    pub(crate) fn take_noted(&self, of_task: &Context) -> String {
+        let noted = self.noted.take();
+        if noted.is_empty() {
+            shown(of_task)
+        } else {
+            noted
+        }
+    }
+
+    /// How busy the loop was so far.
+    pub(crate) fn lag(&self) -> Lag {
+        self.lag.borrow().lag().clone()
     }
 
     /// The running task.
@@ -311,6 +412,11 @@ impl Core {
             sockets: self.driver.borrow().sockets(),
         }
     }
+}
+
+/// What a context says in diagnostics. That is the user's code: if it panics, it says nothing.
+fn shown(context: &Context) -> String {
+    catch_unwind(AssertUnwindSafe(|| context.shown())).unwrap_or_default()
 }
 
 /// The step that goes on when a nested one has ended.

@@ -3,13 +3,16 @@
 //! `step` is the only place that runs user code. Drivers, timers, wakers and `cancel`
 //! merely queue.
 
-use crate::clock::ClockMode;
+use crate::clock::{self, ClockMode};
 use crate::context::Context as CarriedContext;
 use crate::core::Core;
+use crate::debug;
 use crate::driver::Wait;
 use crate::inbox::{Letter, TaskWaker};
 use crate::stats::TurnStats;
 use crate::task::{BoxedWork, JoinError, Panic, Step, Stepping, TaskId, Waiter, WakerIdentity};
+use crate::watchdog::{LateStep, Pulse};
+use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The future that `block_on` was given. It lives on the caller's stack; the loop steps it
 /// as a task like any other.
@@ -29,10 +32,15 @@ pub(crate) struct Main<'a> {
 
 pub(crate) struct EventLoop {
     core: Rc<Core>,
+    pulse: Arc<Pulse>,
     waker: WakerCache,
     woken: Vec<Waiter>,
     letters: Vec<Letter>,
     steps_since_poll: u32,
+    /// Steps that the watchdog has caught; it is told of them in the next turn.
+    late: Vec<LateStep>,
+    /// In debug mode, the end of the last step, or of the poll after it.
+    step_began: Option<Instant>,
     /// Where a simulated world gets another schedule from; strictly FIFO without it.
     pub(crate) shuffle: Option<Box<fastrand::Rng>>,
 }
@@ -41,10 +49,13 @@ impl EventLoop {
     pub(crate) fn new(core: Rc<Core>) -> Self {
         EventLoop {
             waker: WakerCache::new(&core),
+            pulse: core.pulse.clone(),
             core,
             woken: Vec::new(),
             letters: Vec::new(),
             steps_since_poll: u32::MAX,
+            late: Vec::new(),
+            step_began: None,
             shuffle: None,
         }
     }
@@ -52,40 +63,39 @@ impl EventLoop {
     /// One turn: collect what became ready, then step what is ready, oldest first.
     pub(crate) fn run_once(&mut self, main: &mut Main<'_>) -> io::Result<TurnStats> {
         let mut turn = TurnStats::default();
+        let observed = self.core.observer.is_on();
 
         // While tasks are ready the operating system is asked every few steps only, but it
         // is asked: a task that keeps waking itself cannot shut out I/O or timers.
         if self.core.ready.borrow().is_empty()
             || self.steps_since_poll >= self.core.config.steps_per_poll_max
+            || !self.late.is_empty()
         {
-            self.steps_since_poll = 0;
             turn.polled = true;
 
-            // The only blocking call on this thread.
+            // The only blocking call on this thread. Then the clock is read: I/O was looked at
+            // before timers are judged, so that what arrived in time is not timed out by our
+            // own lag.
             turn.events = self.wait_for_events()?;
-
-            // I/O was looked at before timers are judged: what arrived in time is not timed
-            // out by our own lag.
-            self.core.clock.start_turn();
+            self.steps_since_poll = 0;
+            self.note_beginning_of_step();
             let before = self.woken.len();
             let now = self.core.clock.now_tick();
             self.core.timers.borrow_mut().expire(now, &mut self.woken);
             turn.timers = self.woken.len() - before;
         }
+        if observed {
+            self.core.observe_turn_begins();
+        }
         self.core.inbox.drain_into(&mut self.letters);
-        turn.remote_wakes = self.letters.len();
 
-        // Three sources of readiness, one queue. A task that is gone, or queued already,
-        // falls out here. Nothing runs yet.
-        if !self.woken.is_empty() {
-            for waiter in self.woken.drain(..) {
-                self.core.wake(waiter);
-            }
+        // Three sources of readiness, one queue. Nothing runs yet.
+        if !self.woken.is_empty() || !self.letters.is_empty() {
+            self.queue_woken(&mut turn);
         }
-        if !self.letters.is_empty() {
-            self.open_letters();
+        if !self.late.is_empty() {
+            self.tell_of_late_steps(turn.woken);
         }
-
         if let Some(random) = &mut self.shuffle {
             self.core.ready.borrow_mut().shuffle(random);
         }
@@ -93,26 +103,60 @@ impl EventLoop {
         // Step the batch that is ready now. What becomes ready meanwhile waits for the next
         // turn.
         let batch = self.core.ready.borrow().len();
-        for _ in 0..batch.min(self.core.config.steps_per_turn_max as usize) {
-            let id = self.core.ready.borrow_mut().pop();
-            self.step(id.expect("the batch was counted above"), main);
-            turn.steps += 1;
+        turn.steps = batch.min(self.core.config.steps_per_turn_max as usize);
+        match observed {
+            false => self.step_batch(turn.steps, main),
+            true => self.step_batch_observed(turn.steps, main),
         }
 
         self.steps_since_poll = self.steps_since_poll.saturating_add(turn.steps as u32);
         self.core.count_turn(turn.steps);
+        turn.ready = self.core.ready.borrow().len();
+        if observed {
+            self.core.observe_turn_ended(turn);
+        }
         Ok(turn)
     }
 
-    /// What other threads have asked for. Out of line, since few turns have any.
+    #[inline]
+    fn step_batch(&mut self, batch: usize, main: &mut Main<'_>) {
+        for _ in 0..batch {
+            let id = self.core.ready.borrow_mut().pop();
+            self.step(id.expect("the batch was counted"), main);
+        }
+    }
+
+    #[cold]
     #[inline(never)]
-    fn open_letters(&mut self) {
+    fn step_batch_observed(&mut self, batch: usize, main: &mut Main<'_>) {
+        for _ in 0..batch {
+            let id = self.core.ready.borrow_mut().pop();
+            let id = id.expect("the batch was counted");
+            self.core.observe_step_begins(id);
+            self.step(id, main);
+            self.core.observe_step_ended(id);
+        }
+    }
+
+    /// Queues the tasks that became ready. One that is gone, or queued already, falls out here.
+    fn queue_woken(&mut self, turn: &mut TurnStats) {
+        let ready_before = self.core.ready.borrow().len();
+        for waiter in self.woken.drain(..) {
+            self.core.wake(waiter);
+        }
         for letter in self.letters.drain(..) {
             match letter {
-                Letter::Wake(id) => self.core.wake_task(id),
-                Letter::Call(call) => self.core.spawn_call(call),
+                Letter::Wake(id) => {
+                    turn.remote_wakes += 1;
+                    self.core.wake_task(id);
+                }
+                Letter::Call(call) => {
+                    turn.remote_calls += 1;
+                    self.core.spawn_call(call);
+                }
             }
         }
+        turn.woken = self.core.ready.borrow().len() - ready_before;
     }
 
     /// Waits for I/O, at most until the next timer has to be judged.
@@ -120,17 +164,115 @@ impl EventLoop {
         // Asked before the wait: a job reports its result before it counts as finished, so that
         // the wait cannot miss what a job that is no longer counted has reported.
         let may_jump = self.core.clock.mode() == ClockMode::Jumping && !self.core.has_jobs();
-        let wait = self.core.how_long_to_wait();
-        let events = self.core.driver.borrow_mut().wait(wait, &mut self.woken)?;
+        let rests_from = self.core.may_rest().then(|| self.core.clock.now_precise());
+        let wait = match rests_from {
+            Some(now) if self.late.is_empty() => self.core.how_long_to_wait(now),
+            // Nobody waits to hear of what made everybody wait.
+            Some(_) | None => Wait::Not,
+        };
+        if let Some(now) = rests_from {
+            self.end_stretch(now);
+        }
+        // A look at the driver that cannot take long is a part of the turn.
+        let rests = wait != Wait::Not;
+        if rests {
+            self.pulse.start_waiting();
+        }
+        let waited = self.core.driver.borrow_mut().wait(wait, &mut self.woken);
+        if rests {
+            self.pulse.start_turning();
+        }
+        let events = waited?;
         let quiet = events == 0 && wait != Wait::Not;
         if quiet && may_jump {
             self.core.jump_to_next_deadline();
         }
+        self.core.clock.start_turn();
+        let now = self.core.clock.now();
+        match rests_from {
+            Some(_) => self.core.lag.borrow_mut().end_wait(now),
+            None => self.end_stretch(now),
+        }
         Ok(events)
     }
 
+    fn end_stretch(&self, now: Instant) {
+        // Before the first poll nothing was counted.
+        let steps = self.steps_since_poll;
+        let steps = if steps == u32::MAX { 0 } else { steps };
+        self.core.lag.borrow_mut().end_stretch(now, steps);
+    }
+
+    /// In debug mode, what comes now is a step's; what was before is not.
+    fn note_beginning_of_step(&mut self) {
+        if self.core.debug.is_on {
+            self.step_began = Some(clock::read());
+        }
+    }
+
+    /// `block_on` begins.
+    pub(crate) fn start(&mut self) {
+        let now = self.core.clock.now_precise();
+        self.core.lag.borrow_mut().begin(now);
+        self.note_beginning_of_step();
+    }
+
+    /// `block_on` ends, however it does.
+    pub(crate) fn stop(&mut self) {
+        let now = self.core.clock.now_precise();
+        self.core.lag.borrow_mut().end_stretch(now, 0);
+        if !self.late.is_empty() {
+            self.tell_of_late_steps(0);
+        }
+    }
+
+    /// Somebody wants to know of the ends of steps: the watchdog of one, debug mode of all.
+    #[cold]
+    fn look_at_ended_step(&mut self, id: TaskId, context: &CarriedContext) {
+        let debug = self.core.debug;
+        // Work takes the system's time, whatever time the loop believes in.
+        let now = clock::read();
+        let began = self.step_began.replace(now);
+        if !debug.is_on {
+            self.pulse.want_no_more();
+        }
+        let label = self.core.tasks.borrow().label(id);
+        let label = label.expect("a task stays in the table until its step has ended");
+        if self.core.watchdog_of_this_step().is_some() {
+            self.late.push(LateStep {
+                step: self.pulse.step(),
+                task: id,
+                name: label.name.map(Cow::into_owned),
+                place: label.place,
+                context: self.core.take_noted(context),
+                turn_began: self.core.clock.now(),
+                ended: now,
+                waiting: self.core.ready.borrow().len(),
+                next_turn: now,
+            });
+            return;
+        }
+        let took = began.map(|began| now.saturating_duration_since(began));
+        if let Some(took) = took
+            && debug.is_on
+            && took >= debug.slow_step
+        {
+            debug::slow_step(id, &label, took, &self.core.take_noted(context));
+        }
+    }
+
+    /// Those that were found to be ready now have waited too.
+    #[cold]
+    fn tell_of_late_steps(&mut self, woken: usize) {
+        for late in &mut self.late {
+            late.waiting += woken;
+            late.next_turn = self.core.clock.now().max(late.ended);
+        }
+        self.core.tell_watchdog(&mut self.late);
+    }
+
     /// One poll of one task, or the end of a cancelled one. All user code runs here.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, id: TaskId, main: &mut Main<'_>) {
         let stepping = self.core.tasks.borrow_mut().start_step(id);
         let Some(Stepping {
@@ -142,6 +284,7 @@ impl EventLoop {
         else {
             return;
         };
+        self.pulse.start_step(id);
         let waker = match &own_waker {
             Some(own) => own,
             None => self.waker.waker_for(id),
@@ -159,6 +302,9 @@ impl EventLoop {
                 }
             }
             Step::Drop => {
+                if self.core.debug.is_on && self.core.tasks.borrow().steps(id) == Some(1) {
+                    self.core.tell_never_polled(id);
+                }
                 drop(work.take());
                 Poll::Ready(())
             }
@@ -166,6 +312,9 @@ impl EventLoop {
 
         self.core.leave_step();
         let context = before.swap_in();
+        if self.pulse.is_wanted() {
+            self.look_at_ended_step(id, &context);
+        }
         if own_waker.is_none() {
             own_waker = self.waker.take_if_cloned(&self.core);
         }
@@ -204,6 +353,9 @@ impl Core {
             self.cancel(id, reason);
             return;
         };
+        if self.debug.is_on && self.tasks.borrow().steps(id) == Some(0) {
+            self.tell_never_polled(id);
+        }
         let outer = self.enter_nested_step(id);
         let before = stepping.context.take().swap_in();
         let work = stepping.work.take();
@@ -230,12 +382,15 @@ impl Core {
         failure: Option<JoinError>,
     ) {
         let finished = self.tasks.borrow_mut().finish(id, work, failure);
+        if self.observer.is_on() {
+            self.observe_end(id, finished.detached);
+        }
         if let Some(joiner) = finished.joiner {
             self.wake(joiner);
         }
         if finished.detached {
             let removed = self.tasks.borrow_mut().remove(id);
-            self.discard(removed.expect("it has just ended"));
+            self.discard(id, removed.expect("it has just ended"));
         }
         if !context.is_empty() {
             drop_quietly(context);
@@ -294,18 +449,18 @@ impl WakerCache {
 }
 
 impl Core {
-    /// How long the driver may wait: not at all while tasks are ready, else until the next
-    /// timer.
-    fn how_long_to_wait(&self) -> Wait {
-        if !self.ready.borrow().is_empty() {
-            return Wait::Not;
-        }
+    /// Whether the driver may wait: not while tasks are ready.
+    fn may_rest(&self) -> bool {
+        self.ready.borrow().is_empty()
+    }
+
+    /// How long the driver may wait: until the next timer.
+    fn how_long_to_wait(&self, now: Instant) -> Wait {
         let Some(tick) = self.timers.borrow().next_turn() else {
             return Wait::Forever;
         };
         match self.clock.mode() {
             ClockMode::System => {
-                let now = self.clock.now_precise();
                 let until = self.clock.instant_of(tick);
                 match until.saturating_duration_since(now) {
                     Duration::ZERO => Wait::Not,

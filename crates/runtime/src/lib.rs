@@ -29,11 +29,14 @@ mod config;
 mod context;
 mod core;
 mod deadline;
+pub mod debug;
 mod driver;
 mod event_loop;
 pub mod fs;
 mod inbox;
+pub mod introspect;
 pub mod io;
+mod lag;
 pub mod net;
 #[cfg(unix)]
 pub mod process;
@@ -47,13 +50,15 @@ pub mod sync;
 mod task;
 pub mod time;
 mod timer;
+mod watchdog;
 
 pub use blocking::{BlockingHandle, blocking_stats, spawn_blocking};
 pub use clock::ClockMode;
 pub use config::Config;
 pub use context::{Context, ContextVar, InContext, Token};
 pub use driver::{DriverKind, UnknownDriver};
-pub use runtime::{Builder, Runtime};
+pub use lag::{Histogram, Lag};
+pub use runtime::{Builder, Runtime, lag};
 pub use scope::{
     AllTasks, AsCompleted, CallHandle, GroupError, GroupFailure, GroupTask, JoinHandle, LoopEnded,
     LoopHandle, OnCancel, RemoteCallHandle, RunState, Shield, TaskGroup, TaskHandle, YieldNow,
@@ -62,7 +67,7 @@ pub use scope::{
     spawn_named, task_group, try_gather, yield_now,
 };
 pub use stats::{BlockingStats, LoopStats, TurnStats};
-pub use task::{Cancelled, JoinError, Panic, TaskId};
+pub use task::{Cancelled, JoinError, NotATaskId, Panic, TaskId};
 
 /// What the macros of this crate expand to; not for use by hand.
 #[doc(hidden)]

@@ -2,12 +2,16 @@
 
 use crate::clock::{Clock, ClockMode};
 use crate::config::Config;
+use crate::context;
 use crate::core::Core;
+use crate::debug::{self, Debug};
 use crate::driver::{self, Driver, DriverKind};
 use crate::event_loop::{EventLoop, Main, drop_quietly};
 use crate::inbox::Inbox;
+use crate::lag::Lag;
 use crate::stats::{BlockingStats, LoopStats, TurnStats};
-use crate::task::{JoinError, Removed};
+use crate::task::{Fate, JoinError, Removed, TaskId};
+use crate::watchdog::{Pulse, Watchdog};
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
@@ -15,6 +19,8 @@ use std::io;
 use std::panic::Location;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
@@ -89,14 +95,17 @@ impl Runtime {
             self.core.running().is_none(),
             "block_on was called inside a task, where it would stop the loop; use .await"
         );
+        let _running = Running::start(&self.core.pulse);
         let mut output = None;
         let id = self.core.spawn(None, Some("main".into()), place);
         {
             let future = pin!(async { output = Some(future.await) });
             let mut main = Main { id, future };
+            self.event_loop.start();
             while !self.core.tasks.borrow().is_finished(id) {
                 look(&self.core, self.event_loop.run_once(&mut main));
             }
+            self.event_loop.stop();
         }
         let removed = self.core.tasks.borrow_mut().remove(id);
         match removed.and_then(Removed::into_failure) {
@@ -123,6 +132,22 @@ impl Runtime {
     pub fn blocking_stats(&self) -> BlockingStats {
         self.core.blocking_stats()
     }
+
+    /// How busy the loop was, and how long what was ready had to wait. Copies 2 KiB.
+    #[must_use]
+    pub fn lag(&self) -> Lag {
+        self.core.lag()
+    }
+}
+
+/// [`Runtime::lag`], from inside of the loop.
+///
+/// # Panics
+/// When the thread has no loop.
+#[must_use]
+#[track_caller]
+pub fn lag() -> Lag {
+    with_current(Core::lag)
 }
 
 impl fmt::Debug for Runtime {
@@ -139,6 +164,7 @@ impl Drop for Runtime {
         drop_quietly(self.core.inbox.close());
         // Destructors may spawn, wake and close: the loop is still there for them. What is
         // spawned now is dropped in the next round.
+        let mut pending_named = 0;
         let mut drops_left = self.core.tasks.borrow().len() + SPAWNED_BY_DESTRUCTORS_MAX;
         loop {
             let ids = self.core.tasks.borrow().ids();
@@ -149,7 +175,8 @@ impl Drop for Runtime {
                 drops_left -= 1;
                 let removed = self.core.tasks.borrow_mut().remove(id);
                 if let Some(removed) = removed {
-                    self.core.discard(removed);
+                    pending_named += self.tell_of_fate(id, &removed, pending_named);
+                    self.core.discard(id, removed);
                 }
             }
             if drops_left == 0 {
@@ -159,10 +186,53 @@ impl Drop for Runtime {
                 break;
             }
         }
+        if let Some(more @ 1..) = pending_named.checked_sub(debug::PENDING_NAMED_MAX) {
+            debug::more_pending_at_end(more);
+        }
+        self.core.end_watch();
         Inbox::detach_thread();
         // The thread may be ending, with its locals gone already.
         let core = CURRENT.try_with(|current| current.borrow_mut().take());
         drop(core);
+    }
+}
+
+impl Runtime {
+    /// In debug mode, says of a task that the loop ends before it does. Returns how many were
+    /// pending, 0 or 1.
+    fn tell_of_fate(&self, id: TaskId, removed: &Removed, pending_named: usize) -> usize {
+        if !self.core.debug.is_on {
+            return 0;
+        }
+        match removed.fate() {
+            Fate::Finished => 0,
+            Fate::NeverPolled(label) => {
+                debug::never_polled(id, &label, "the loop has ended");
+                0
+            }
+            Fate::Pending(label) => {
+                if pending_named < debug::PENDING_NAMED_MAX {
+                    debug::pending_at_end(id, &label);
+                }
+                1
+            }
+        }
+    }
+}
+
+/// Says to those who watch the loop that it runs; however it ends, that it does not.
+struct Running(Arc<Pulse>);
+
+impl Running {
+    fn start(pulse: &Arc<Pulse>) -> Self {
+        pulse.start_turning();
+        Running(pulse.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 
@@ -176,6 +246,7 @@ pub struct Builder {
     config: Config,
     clock: ClockMode,
     driver: Option<DriverKind>,
+    debug: Option<Debug>,
 }
 
 impl Builder {
@@ -210,18 +281,37 @@ impl Builder {
         self
     }
 
+    /// How long a step may take before the watchdog [speaks](crate::debug); 0 turns it off.
+    /// Default 100 ms. Where the clock is not the system's there is none.
+    pub fn watchdog(mut self, bound: Duration) -> Self {
+        self.config.watchdog = bound;
+        self
+    }
+
+    /// What [debug mode](crate::debug) looks for. Default: what `MONOLOOP_DEBUG` says.
+    pub fn debug(mut self, debug: Debug) -> Self {
+        self.debug = Some(debug);
+        self
+    }
+
     /// Makes the loop of this thread.
     ///
     /// # Errors
     /// When the thread has a loop already (`AlreadyExists`), the operating system has no
-    /// descriptor left for it, it lacks the driver (`Unsupported`), or the environment asks for
-    /// one that there is not (`InvalidInput`).
+    /// descriptor left for it, it lacks the driver (`Unsupported`), or the environment asks for a
+    /// driver that there is not or has a `MONOLOOP_DEBUG` that means nothing (`InvalidInput`).
     pub fn build(self) -> io::Result<Runtime> {
         Runtime::is_first()?;
+        let debug = debug_or_environment(self.debug)?;
         let config = self.config.at_least_one_of_each();
         let kind = self.driver.map_or_else(DriverKind::asked_for, Ok)?;
         let driver = driver::open(kind, &config)?;
-        Runtime::assemble(config, Clock::new(self.clock), driver)
+        let bound = config.watchdog;
+        let runtime = Runtime::assemble(config, Clock::new(self.clock), driver, debug)?;
+        if self.clock == ClockMode::System && !bound.is_zero() && !cfg!(miri) {
+            runtime.start_watchdog(bound);
+        }
+        Ok(runtime)
     }
 }
 
@@ -243,15 +333,43 @@ impl Runtime {
         config: Config,
         clock: Clock,
         mut driver: Box<dyn Driver>,
+        debug: Debug,
     ) -> io::Result<Runtime> {
         let inbox = Inbox::new(driver.notifier()?);
-        let core = Rc::new(Core::new(config, clock, driver, inbox.clone()));
+        let core = Rc::new(Core::new(config, clock, driver, inbox.clone(), debug));
+        if debug.is_on {
+            core.pulse.want_end_of_step();
+        }
         Inbox::attach_thread(&inbox, core.clone());
         CURRENT.with(|current| *current.borrow_mut() = Some(core.clone()));
         Ok(Runtime {
             event_loop: EventLoop::new(core.clone()),
             core,
         })
+    }
+}
+
+impl Runtime {
+    fn start_watchdog(&self, bound: Duration) {
+        context::on_leave(|context| {
+            if let Some(core) = try_current() {
+                core.note_context(context);
+            }
+        });
+        match Watchdog::start(&self.core.pulse, bound) {
+            Ok(watchdog) => self.core.start_watch(watchdog),
+            // The loop can do without.
+            Err(error) => tracing::warn!(%error, "there is no thread for the loop's watchdog"),
+        }
+    }
+}
+
+pub(crate) fn debug_or_environment(debug: Option<Debug>) -> io::Result<Debug> {
+    match debug {
+        Some(debug) => Ok(debug),
+        None => {
+            Debug::from_env().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+        }
     }
 }
 

@@ -14,8 +14,14 @@ pub struct TurnStats {
     pub timers: usize,
     /// Wakes from other threads.
     pub remote_wakes: usize,
+    /// Functions that other threads gave to the loop.
+    pub remote_calls: usize,
+    /// Tasks that all of these made ready. One that was ready already is not made so.
+    pub woken: usize,
     /// Tasks that were stepped.
     pub steps: usize,
+    /// Tasks that are ready when the turn ends, for the next.
+    pub ready: usize,
 }
 
 /// What all turns of a loop did so far.
@@ -53,4 +59,77 @@ pub struct BlockingStats {
     pub finished: u64,
     /// The longest that a job has waited for its thread so far, the time in line included.
     pub longest_wait: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ClockMode;
+    use crate::runtime::Runtime;
+    use crate::{loop_handle, spawn, time, yield_now};
+    use std::future::Future;
+    use std::panic::Location;
+    use std::time::Duration;
+
+    /// What each turn did until the future was done.
+    fn turns_of(future: impl Future<Output = ()>) -> Vec<TurnStats> {
+        let builder = Runtime::builder().clock(ClockMode::Jumping);
+        let mut runtime = builder.build().expect("a test has descriptors");
+        let mut turns = Vec::new();
+        runtime.block_on_watched(Location::caller(), future, |_, turn| {
+            turns.push(turn.expect("the system waits"));
+        });
+        turns
+    }
+
+    #[test]
+    fn a_turn_tells_what_it_stepped_and_what_is_ready_for_the_next() {
+        let turns = turns_of(async {
+            let tasks = [spawn(async {}), spawn(async {})];
+            yield_now().await;
+            for task in tasks {
+                task.await.expect("it neither panics nor is cancelled");
+            }
+        });
+        let told: Vec<_> = turns.iter().map(|turn| (turn.steps, turn.ready)).collect();
+        assert_eq!(told, [(1, 3), (3, 0)]);
+        assert!(turns[0].polled && !turns[1].polled);
+        assert_eq!(turns[0].woken, 0, "main was ready before");
+    }
+
+    #[test]
+    fn timers_and_what_they_wake_are_told_by_the_turn_that_found_them() {
+        let turns = turns_of(async {
+            let sleepers = [5, 5, 9].map(|ms| spawn(time::sleep(Duration::from_millis(ms))));
+            for sleeper in sleepers {
+                sleeper.await.expect("it neither panics nor is cancelled");
+            }
+        });
+        let told = turns.iter().filter(|turn| turn.timers > 0);
+        let told: Vec<_> = told
+            .map(|turn| (turn.timers, turn.woken, turn.steps))
+            .collect();
+        assert_eq!(told, [(2, 2, 2), (1, 1, 1)]);
+    }
+
+    #[test]
+    fn wakes_and_calls_of_other_threads_are_told_apart() {
+        let turns = turns_of(async {
+            let handle = loop_handle();
+            let waker = std::future::poll_fn(|cx| std::task::Poll::Ready(cx.waker().clone())).await;
+            let other = std::thread::spawn(move || {
+                waker.wake();
+                handle.call_soon_threadsafe(|| ()).expect("the loop runs");
+            });
+            other.join().expect("it does not panic");
+            yield_now().await;
+        });
+        assert_eq!((turns[0].remote_wakes, turns[0].remote_calls), (0, 0));
+        let told = &turns[1];
+        // Main was ready already, so that its wake makes nothing ready.
+        assert_eq!(
+            (told.remote_wakes, told.remote_calls, told.woken),
+            (1, 1, 1)
+        );
+    }
 }

@@ -41,6 +41,16 @@ impl Example {
                 command.env_remove(variable);
             }
         }
+        Example::start_as_it_is(command)
+    }
+
+    /// Starts it in debug mode, with the rest of the environment as it is.
+    pub(crate) fn start_debugging(mut command: Command) -> Example {
+        command.env("MONOLOOP_DEBUG", "1");
+        Example::start_as_it_is(command)
+    }
+
+    fn start_as_it_is(mut command: Command) -> Example {
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

@@ -1,8 +1,9 @@
 //! The example `http_server`.
 
 use crate::client::Client;
-use crate::example::Server;
+use crate::example::{Example, Server, path};
 use serde_json::Value;
+use std::process::Command;
 
 fn start() -> Server {
     Server::start("http_server", &[])
@@ -205,4 +206,107 @@ fn asked_to_end_it_finishes_what_runs() {
 fn pipeline(client: &mut Client, targets: &[&str]) {
     let head = |target| format!("GET {target} HTTP/1.1\r\nhost: example\r\n\r\n");
     client.write(targets.iter().map(head).collect::<String>());
+}
+
+#[cfg(unix)]
+#[test]
+fn with_a_socket_it_can_be_looked_into_while_it_runs() {
+    use monoloop::introspect::{Ask, Client, LoopState, Reply};
+    use std::os::unix::fs::PermissionsExt;
+
+    let name = format!("monoloop-example-{}.sock", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let server = Server::start("http_server", &["--socket", path.to_str().unwrap()]);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let mut client = server.connect();
+    client.ask("/delay?ms=60000", "x-request-id: from-a-test\r\n");
+    loop {
+        let mut reports = Vec::new();
+        let asked = Client::new(&path).ask(&Ask::Ps, |reply| reports.push(reply));
+        asked.unwrap();
+        let [Reply::Tasks(report)] = &reports[..] else {
+            panic!("{reports:?}");
+        };
+        assert_eq!((&*report.program, report.loops.len()), ("http_server", 1));
+        assert_eq!(report.loops[0].state, LoopState::Turning);
+        let mut tasks = report.loops[0].tasks.iter();
+        let request = tasks.find(|task| task.context.values().any(|value| value == "from-a-test"));
+        if let Some(task) = request {
+            assert_eq!(task.waits_on[0].what, "timer", "{task:?}");
+            break;
+        }
+    }
+    // Killed, it leaves the socket behind.
+    drop(server);
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn stall_is_not_there_unless_it_is_allowed() {
+    let server = start();
+    assert_eq!(server.connect().get("/stall?ms=1").0.status, 404);
+}
+
+#[test]
+fn stalling_the_loop_is_logged_with_the_request_its_route_and_where_it_is_stuck() {
+    let flags = ["--allow-stall", "--set", "log.format=json"];
+    let server = Server::start("http_server", &flags);
+    let mut others = server.connect();
+    let mut client = server.connect();
+    // Both are accepted before the loop is stopped.
+    others.get("/plaintext");
+    client.get("/plaintext");
+    client.ask("/stall?ms=500", "x-request-id: the-culprit\r\n");
+    others.ask("/plaintext", "");
+    assert_eq!(client.response().1, "stopped the loop for 500ms\n");
+    assert_eq!(others.response().1, "Hello, World!");
+
+    let line: Value = serde_json::from_str(&server.wait_for_line("stopped the loop")).unwrap();
+    let text = line.to_string();
+    for part in ["WARN", "request_id=the-culprit", "route=GET /stall"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+    let number = |name: &str| line.pointer(&format!("/{name}")).and_then(Value::as_u64);
+    assert!(number("ran_ms").is_some_and(|ms| ms >= 450), "{text}");
+    assert!(number("waiting").is_some_and(|tasks| tasks >= 1), "{text}");
+    if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        assert!(text.contains("http_server::stop_the_loop"), "{text}");
+    }
+}
+
+#[test]
+fn a_watchdog_that_is_off_says_nothing() {
+    let flags = ["--allow-stall", "--set", "runtime.watchdog=off"];
+    let server = Server::start("http_server", &flags);
+    server.connect().get("/stall?ms=300");
+    server.ask_to_end();
+    let log = server.wait_until_stopped();
+    assert!(!log.contains("stopped the loop"), "{log}");
+}
+
+#[test]
+fn in_debug_mode_a_server_that_ends_in_order_leaves_nothing_behind() {
+    let mut command = Command::new(path("http_server"));
+    command.args(["--listen", "127.0.0.1:0"]);
+    let server = Server::wait_until_listening(Example::start_debugging(command));
+    server.connect().get("/json");
+    server.ask_to_end();
+    let log = server.wait_until_stopped();
+    assert!(!log.contains("monoloop_runtime::debug"), "{log}");
+}
+
+#[test]
+fn a_debug_mode_that_there_is_not_is_refused_with_what_there_is() {
+    let mut command = Command::new(path("http_server"));
+    command.args(["--listen", "127.0.0.1:0"]);
+    command.env("MONOLOOP_DEBUG", "maybe");
+    let ended = command.output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("MONOLOOP_DEBUG=\"maybe\"") && text.contains("set 1"),
+        "{text}"
+    );
 }

@@ -49,6 +49,10 @@ pub struct Config {
     /// nothing else. Default 1, at most 1,024.
     #[serde(deserialize_with = "values::whole::<_, _, 1, 1_024>")]
     pub threads: u16,
+    /// Unix socket at which the `monoloop` command, run by the same user, looks into the server;
+    /// see [`introspect`](crate::introspect). `None`, written `"off"` and the default: none.
+    #[serde(with = "values::socket")]
+    pub socket: Option<PathBuf>,
     /// Bounds on what a peer may make the server hold.
     pub limits: LimitsConfig,
     /// How long a peer, or a handler, may take.
@@ -232,6 +236,10 @@ pub struct RuntimeConfig {
     /// wait their turn. Default 1,024.
     #[serde(deserialize_with = "values::whole::<_, _, 1, 1_048_576>")]
     pub blocking_queue_max: u32,
+    /// How long a step of a loop may take before it is logged, with where it is stuck. `None`,
+    /// written `"off"`, is for ever. Default 100 ms.
+    #[serde(with = "values::timeout")]
+    pub watchdog: Option<Duration>,
 }
 
 const KIB: u32 = 1024;
@@ -241,6 +249,7 @@ impl Default for Config {
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             threads: 1,
+            socket: None,
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
             drain: DrainConfig::default(),
@@ -312,6 +321,7 @@ impl Default for RuntimeConfig {
         RuntimeConfig {
             blocking_threads_max: None,
             blocking_queue_max: 1024,
+            watchdog: Some(Duration::from_millis(100)),
         }
     }
 }

@@ -305,6 +305,37 @@ pub(super) mod output {
     }
 }
 
+/// A Unix socket: its path, or `"off"`.
+pub(super) mod socket {
+    use super::*;
+    use std::path::PathBuf;
+
+    const OFF: &str = "off";
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        socket: &Option<PathBuf>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match socket {
+            None => to.serialize_str(OFF),
+            Some(path) => to.collect_str(&path.display()),
+        }
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<PathBuf>, D::Error> {
+        read(from, |value| match value.as_str() {
+            Some(OFF) => Ok(None),
+            // A bare word is more often a slip of the pen than a file.
+            Some(path) if path.contains(['/', '\\', '.']) => Ok(Some(path.into())),
+            _ => Err("expected \"off\" or the path of a Unix socket, as in \
+                      \"/run/server.sock\" or \"./server.sock\""
+                .to_owned()),
+        })
+    }
+}
+
 /// Reads any TOML value and hands it to `convert`, whose phrase becomes the error.
 fn read<'de, D, T>(
     from: D,

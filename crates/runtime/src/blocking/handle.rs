@@ -2,6 +2,7 @@
 
 use crate::blocking::pool::{Job, Pool, Ticket};
 use crate::core::Core;
+use crate::introspect::WaitsOn;
 use crate::runtime::{current, with_current};
 use crate::stats::BlockingStats;
 use crate::task::{JoinError, Panic};
@@ -131,7 +132,11 @@ impl<T> Future for BlockingHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        self.answer.poll(cx.waker())
+        let answer = self.answer.poll(cx.waker());
+        if answer.is_pending() {
+            self.home.core().note(WaitsOn::Named("blocking job"));
+        }
+        answer
     }
 }
 

@@ -36,7 +36,7 @@ pub use options::{ConnectOptions, ListenOptions, UdpOptions};
 
 use crate::config::Config;
 use crate::inbox::Notify;
-use crate::task::{Caller, Waiter};
+use crate::task::{Caller, TaskId, Waiter};
 use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
@@ -190,6 +190,10 @@ pub(crate) trait Driver {
 
     /// What it is called, as in [`DriverKind`].
     fn name(&self) -> &'static str;
+
+    /// Names each task that is woken when a socket is ready, and what for: `read`, `write`,
+    /// `accept` or `connect`. For those who look, so that waiting itself need leave no note.
+    fn each_waiting(&self, _found: &mut dyn FnMut(TaskId, &'static str, SocketId)) {}
 
     /// The world behind it, when that is made up.
     fn simulation(&mut self) -> Option<&mut simulation::Simulation> {

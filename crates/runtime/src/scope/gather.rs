@@ -4,6 +4,7 @@
 //! and its panic is its own. For futures that borrow, or where a task each is too much,
 //! `futures_util` serves: `join!`, `try_join!`, `select!`, `FuturesUnordered` run on this loop.
 
+use crate::introspect::note;
 use crate::runtime::current;
 use crate::scope::children::{Children, CloseOnDrop};
 use crate::scope::{GroupError, GroupFailure, JoinHandle, TaskGroup, task_group};
@@ -228,6 +229,7 @@ impl<T: 'static> Stream for AsCompleted<T> {
         }
         let Some(number) = this.scope.children.next_left() else {
             this.scope.children.wait(cx);
+            note("children");
             return Poll::Pending;
         };
         let index = usize::try_from(number).expect("there is a handle for each child");

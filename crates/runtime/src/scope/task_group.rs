@@ -4,6 +4,7 @@
 //! the one ready queue.
 
 use crate::event_loop::drop_quietly;
+use crate::introspect::note;
 use crate::runtime::current;
 use crate::scope::children::{Children, CloseOnDrop};
 use crate::scope::{GroupError, GroupFailure, JoinHandle, TaskHandle};
@@ -131,10 +132,13 @@ where
         if shared.ending.get().is_some() {
             children.enter(|| body.set(None));
         }
-        match body.is_none() && children.is_empty() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        match body.is_none() {
+            true if children.is_empty() => return Poll::Ready(()),
+            true => note("children"),
+            // What the body waits on it has noted itself.
+            false => {}
         }
+        Poll::Pending
     })
     .await;
 

@@ -128,15 +128,8 @@ impl TaskHandle {
     /// What the task is doing; [`RunState::Finished`] also when it is gone.
     #[must_use]
     pub fn state(&self) -> RunState {
-        match self.core.tasks.borrow().state(self.id) {
-            Some(TaskState::Idle) => RunState::Waiting,
-            Some(TaskState::Ready) => RunState::Ready,
-            Some(TaskState::Running | TaskState::RunningWoken) => RunState::Running,
-            Some(TaskState::Cancelled | TaskState::RunningCancelled | TaskState::Dropping) => {
-                RunState::Ending
-            }
-            Some(TaskState::Finished) | None => RunState::Finished,
-        }
+        let state = self.core.tasks.borrow().state(self.id);
+        state.map_or(RunState::Finished, RunState::from)
     }
 
     /// Whether the task has ended.
@@ -177,6 +170,20 @@ impl TaskHandle {
 impl fmt::Debug for TaskHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TaskHandle").field(&self.id).finish()
+    }
+}
+
+impl From<TaskState> for RunState {
+    fn from(state: TaskState) -> Self {
+        match state {
+            TaskState::Idle => RunState::Waiting,
+            TaskState::Ready => RunState::Ready,
+            TaskState::Running | TaskState::RunningWoken => RunState::Running,
+            TaskState::Cancelled | TaskState::RunningCancelled | TaskState::Dropping => {
+                RunState::Ending
+            }
+            TaskState::Finished => RunState::Finished,
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #[cfg_attr(not(unix), path = "other.rs")]
 mod source;
 
+use crate::introspect::note;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -97,6 +98,7 @@ impl Signal {
                 return Poll::Ready(state.pending.remove(0));
             }
             state.waker = Some(cx.waker().clone());
+            note("signal");
             Poll::Pending
         })
         .await

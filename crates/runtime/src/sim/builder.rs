@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::Core;
 use crate::driver::simulation::{Setup, Simulation};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, debug_or_environment};
 use crate::stats::TurnStats;
 use std::future::Future;
 use std::io;
@@ -220,7 +220,8 @@ impl Builder {
         let (pool, jobs) = Pool::by_hand(&config);
         let world = Simulation::new(seed, self.setup.clone(), Some(jobs));
         let clock = Clock::simulated(world.time());
-        let runtime = Runtime::assemble(config, clock, Box::new(world));
+        let debug = debug_or_environment(None).unwrap_or_else(|error| panic!("{error}"));
+        let runtime = Runtime::assemble(config, clock, Box::new(world), debug);
         let mut runtime = runtime.expect("a simulated driver needs nothing of the system's");
         runtime.core.set_pool(pool);
         if self.shuffle {

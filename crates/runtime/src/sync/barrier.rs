@@ -109,6 +109,10 @@ impl Line for Barrier {
         self.is_broken() || self.waiters.len() + 1 == self.parties
     }
 
+    fn what(&self) -> &'static str {
+        "barrier"
+    }
+
     fn take(&self, (): ()) -> Result<usize, BrokenBarrier> {
         if self.is_broken() {
             return Err(BrokenBarrier);

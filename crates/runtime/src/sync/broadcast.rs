@@ -126,6 +126,10 @@ impl<T> Line for Shared<T> {
         self.end() > *number || self.is_closed()
     }
 
+    fn what(&self) -> &'static str {
+        "broadcast"
+    }
+
     fn take(&self, _number: u64) {}
 }
 

@@ -4,29 +4,43 @@
 //! there is no loop at all, its waker is cloned. Cloning, waking and dropping a waker may run
 //! user code, so none of it happens here under a borrow, not even of the thread's loop.
 
+use crate::introspect::{WaitsOn, note};
 use crate::runtime::try_current;
-use crate::task::{TaskId, Waiter};
+use crate::task::Waiter;
 use std::cell::Cell;
 use std::task::{Context, Poll};
 
-/// The waiter for whoever polls.
-pub(super) fn waiter(cx: &Context<'_>) -> Waiter {
-    match own_task(cx) {
+/// The waiter for whoever polls, and is about to wait on `what`.
+pub(super) fn waiter(cx: &Context<'_>, what: &'static str) -> Waiter {
+    let own_task = try_current().and_then(|core| {
+        core.note(WaitsOn::Named(what));
+        core.caller(cx).task
+    });
+    match own_task {
         Some(id) => Waiter::Task(Some(id)),
         None => Waiter::Waker(cx.waker().clone()),
     }
 }
 
-/// Whether `waiter` is the one that polls.
-pub(super) fn is_waiter(waiter: &Waiter, cx: &Context<'_>) -> bool {
+/// Whether `waiter` is the one that polls; then it goes on waiting on `what`.
+pub(super) fn is_waiter(waiter: &Waiter, cx: &Context<'_>, what: &'static str) -> bool {
     match waiter {
-        Waiter::Task(id) => id.is_some() && *id == own_task(cx),
-        Waiter::Waker(waker) => waker.will_wake(cx.waker()),
+        Waiter::Task(Some(id)) => try_current().is_some_and(|core| {
+            let same = core.caller(cx).task == Some(*id);
+            if same {
+                core.note(WaitsOn::Named(what));
+            }
+            same
+        }),
+        Waiter::Task(None) => false,
+        Waiter::Waker(waker) => {
+            let same = waker.will_wake(cx.waker());
+            if same {
+                note(what);
+            }
+            same
+        }
     }
-}
-
-fn own_task(cx: &Context<'_>) -> Option<TaskId> {
-    try_current()?.caller(cx).task
 }
 
 pub(super) fn wake(waiter: Waiter) {
@@ -59,12 +73,12 @@ impl WaiterCell {
 
     /// Makes whoever polls the one who waits. May run user code: what is waited for has to be
     /// looked at again afterwards.
-    pub(super) fn wait(&self, cx: &Context<'_>) {
+    pub(super) fn wait(&self, cx: &Context<'_>, what: &'static str) {
         let before = self.0.replace(Waiter::NOBODY);
-        if is_waiter(&before, cx) {
+        if is_waiter(&before, cx, what) {
             self.0.set(before);
         } else {
-            let _displaced = self.0.replace(waiter(cx));
+            let _displaced = self.0.replace(waiter(cx, what));
         }
     }
 

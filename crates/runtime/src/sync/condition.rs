@@ -130,6 +130,10 @@ impl Line for Condition {
         false
     }
 
+    fn what(&self) -> &'static str {
+        "condition"
+    }
+
     fn take(&self, (): ()) -> NotifiedBy {
         unreachable!("a condition is never free: there is always something to wait for")
     }

@@ -85,5 +85,9 @@ impl Line for Event {
         self.is_set.get()
     }
 
+    fn what(&self) -> &'static str {
+        "event"
+    }
+
     fn take(&self, (): ()) {}
 }

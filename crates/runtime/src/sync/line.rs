@@ -16,6 +16,9 @@ pub(super) trait Line {
     /// Whether one who comes now need not wait. Who waits already goes first.
     fn is_free(&self, wants: &Self::Wants) -> bool;
 
+    /// What it is, for those who look.
+    fn what(&self) -> &'static str;
+
     /// Takes what is free.
     fn take(&self, wants: Self::Wants) -> Self::Grant;
 
@@ -56,14 +59,17 @@ impl<L: Line> Future for Wait<'_, L> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<L::Grant> {
         let this = &mut *self;
         if this.key.is_some() {
-            return this.line.waiters().poll(&mut this.key, cx);
+            return this
+                .line
+                .waiters()
+                .poll(&mut this.key, cx, this.line.what());
         }
         let wants = this.wants.take().expect("polled after it was done");
         // Dropped last: cloning a waker and dropping it are user code, after either of which
         // what was free may be so no more.
         let cloned;
         if !this.line.is_free(&wants) {
-            cloned = caller::waiter(cx);
+            cloned = caller::waiter(cx, this.line.what());
             if !this.line.is_free(&wants) {
                 this.key = Some(this.line.waiters().enter(cloned, wants));
                 return Poll::Pending;

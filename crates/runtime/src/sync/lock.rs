@@ -45,7 +45,7 @@ impl<T> Lock<T> {
     /// Makes a lock that nobody holds.
     pub const fn new(value: T) -> Self {
         Lock {
-            turns: Semaphore::new(1),
+            turns: Semaphore::of(1, "lock"),
             value: RefCell::new(value),
         }
     }

@@ -101,6 +101,10 @@ impl Line for Notify {
         self.is_stored.get()
     }
 
+    fn what(&self) -> &'static str {
+        "notify"
+    }
+
     fn take(&self, (): ()) -> NotifiedBy {
         self.is_stored.set(false);
         NotifiedBy::One

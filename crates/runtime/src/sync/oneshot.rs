@@ -95,7 +95,7 @@ impl<T> Sender<T> {
     /// Polls for what [`closed`](Sender::closed) waits for. Who polled last is woken.
     pub fn poll_closed(&mut self, cx: &Context<'_>) -> Poll<()> {
         if !self.is_closed() {
-            self.shared.sender.wait(cx);
+            self.shared.sender.wait(cx, "oneshot");
             if !self.is_closed() {
                 return Poll::Pending;
             }
@@ -163,7 +163,7 @@ impl<T> Future for Receiver<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if !self.has_answer() {
-            self.shared.receiver.wait(cx);
+            self.shared.receiver.wait(cx, "oneshot");
             if !self.has_answer() {
                 return Poll::Pending;
             }

@@ -1,6 +1,7 @@
 //! A container for a result that is not there yet: `asyncio.Future`.
 
 use crate::context::Context;
+use crate::debug;
 use crate::runtime::try_current;
 use crate::scope::call_soon;
 use crate::sync::caller::{WaiterCell, poll_budget};
@@ -9,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, ready};
@@ -37,11 +39,16 @@ use std::task::{Context as TaskContext, Poll, ready};
 /// });
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// In [debug mode](crate::debug) a [`Promised`] that is dropped without anybody having looked at
+/// it is reported.
+#[track_caller]
 pub fn promise<T, E>() -> (Promise<T, E>, Promised<T, E>) {
     let shared = Rc::new(Shared {
         outcome: Cell::new(None),
         result: Cell::new(None),
         is_detached: Cell::new(false),
+        is_looked_at: Cell::new(false),
         promised: WaiterCell::new(),
         promise: WaiterCell::new(),
         callbacks: RefCell::default(),
@@ -53,6 +60,7 @@ pub fn promise<T, E>() -> (Promise<T, E>, Promised<T, E>) {
         Promised {
             shared,
             answered: false,
+            made_at: Location::caller(),
         },
     )
 }
@@ -76,6 +84,8 @@ struct Shared<T, E> {
     result: Cell<Option<Result<T, PromiseError<E>>>>,
     /// Nobody will take the result.
     is_detached: Cell<bool>,
+    /// Somebody awaits it, has taken the result, or wants to be called.
+    is_looked_at: Cell<bool>,
     promised: WaiterCell,
     promise: WaiterCell,
     callbacks: RefCell<Vec<Callback>>,
@@ -133,6 +143,7 @@ impl<T, E> Shared<T, E> {
     }
 
     fn on_settled(&self, callback: impl FnOnce(Outcome) + 'static) {
+        self.is_looked_at.set(true);
         let callback = Callback {
             function: Box::new(callback),
             context: Context::current(),
@@ -214,7 +225,7 @@ impl<T, E> Promise<T, E> {
     pub async fn unwanted(&mut self) {
         poll_fn(|cx| {
             if !self.is_unwanted() {
-                self.shared.promise.wait(cx);
+                self.shared.promise.wait(cx, "promise");
                 if !self.is_unwanted() {
                     return Poll::Pending;
                 }
@@ -254,6 +265,7 @@ impl<T, E> fmt::Debug for Promise<T, E> {
 pub struct Promised<T, E> {
     shared: Rc<Shared<T, E>>,
     answered: bool,
+    made_at: &'static Location<'static>,
 }
 
 impl<T, E> Promised<T, E> {
@@ -267,6 +279,7 @@ impl<T, E> Promised<T, E> {
 
     /// Takes the result, if it is there: asyncio's `result`.
     pub fn try_take(&mut self) -> Option<Result<T, PromiseError<E>>> {
+        self.shared.is_looked_at.set(true);
         let result = self.shared.result.take();
         self.answered |= result.is_some();
         result
@@ -281,8 +294,9 @@ impl<T, E> Future for Promised<T, E> {
             !self.answered,
             "a Promised was polled after it had answered"
         );
+        self.shared.is_looked_at.set(true);
         if !self.is_settled() {
-            self.shared.promised.wait(cx);
+            self.shared.promised.wait(cx, "promise");
             if !self.is_settled() {
                 return Poll::Pending;
             }
@@ -295,6 +309,9 @@ impl<T, E> Future for Promised<T, E> {
 
 impl<T, E> Drop for Promised<T, E> {
     fn drop(&mut self) {
+        if !self.shared.is_looked_at.get() {
+            tell_never_awaited(self.made_at, self.outcome());
+        }
         self.shared.is_detached.set(true);
         self.shared.promised.clear();
         self.shared.promise.wake();
@@ -307,6 +324,21 @@ impl<T, E> fmt::Debug for Promised<T, E> {
         f.debug_struct("Promised")
             .field("outcome", &self.outcome())
             .finish_non_exhaustive()
+    }
+}
+
+/// A mistake, unless it was cancelled.
+#[cold]
+fn tell_never_awaited(made_at: &'static Location<'static>, outcome: Option<Outcome>) {
+    let outcome = match outcome {
+        None => "not settled yet",
+        Some(Outcome::Set) => "a value",
+        Some(Outcome::Failed) => "an error",
+        Some(Outcome::Broken) => "the promise was dropped",
+        Some(Outcome::Cancelled) => return,
+    };
+    if try_current().is_some_and(|core| core.debug.is_on) {
+        debug::never_awaited(made_at, outcome);
     }
 }
 

@@ -3,6 +3,7 @@
 //! The one place of `sync` that has a lock: other threads take part. Nothing of the user's runs
 //! under it, neither a waker nor a destructor.
 
+use crate::introspect::note;
 use crate::runtime::try_current;
 use crate::sync::caller::poll_budget;
 use crate::sync::{SendError, TryRecvError, TrySendError};
@@ -255,6 +256,8 @@ impl<T> Receiver<T> {
         let mut state = self.shared.lock();
         if state.has_to_wait() {
             std::mem::swap(&mut state.receiver, &mut waker);
+            drop(state);
+            note("remote channel");
             return Poll::Pending;
         }
         drop(state);

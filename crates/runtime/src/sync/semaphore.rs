@@ -40,16 +40,24 @@ pub struct Semaphore {
     is_closed: Cell<bool>,
     /// How many permits each wants, and whether it got them.
     waiters: WaitList<usize, Result<usize, Closed>>,
+    /// What it is a part of, for those who look.
+    what: &'static str,
 }
 
 impl Semaphore {
     /// Makes a semaphore with so many permits.
     #[must_use]
     pub const fn new(permits: usize) -> Self {
+        Semaphore::of(permits, "semaphore")
+    }
+
+    /// One that is a part of something else.
+    pub(super) const fn of(permits: usize, what: &'static str) -> Self {
         Semaphore {
             available: Cell::new(permits),
             is_closed: Cell::new(false),
             waiters: WaitList::new(),
+            what,
         }
     }
 
@@ -187,6 +195,10 @@ impl Line for Semaphore {
 
     fn is_free(&self, wanted: &usize) -> bool {
         self.is_closed() || (*wanted <= self.available.get() && self.waiters.is_empty())
+    }
+
+    fn what(&self) -> &'static str {
+        self.what
     }
 
     fn take(&self, wanted: usize) -> Result<usize, Closed> {

@@ -109,14 +109,20 @@ impl<W, G> WaitList<W, G> {
     }
 
     /// What was granted, once chosen: then the place is given up and `key` is gone.
-    pub(super) fn poll(&self, key: &mut Option<Key>, cx: &Context<'_>) -> Poll<G> {
+    /// `what` is what is waited on, for those who look.
+    pub(super) fn poll(
+        &self,
+        key: &mut Option<Key>,
+        cx: &Context<'_>,
+        what: &'static str,
+    ) -> Poll<G> {
         let index = key.as_ref().expect("who polls a place has one").0;
         if !self.is_called(index) {
-            if self.places.borrow().is_waited_in_by(index, cx) {
+            if self.places.borrow().is_waited_in_by(index, cx, what) {
                 return Poll::Pending;
             }
             // Cloning a waker is user code, which may have us chosen.
-            let mut waiter = caller::waiter(cx);
+            let mut waiter = caller::waiter(cx, what);
             if !self.is_called(index) {
                 let places = &mut *self.places.borrow_mut();
                 std::mem::swap(&mut places.entries[index].waiter, &mut waiter);
@@ -189,8 +195,8 @@ impl<W, G> WaitList<W, G> {
 }
 
 impl<W, G> Places<W, G> {
-    fn is_waited_in_by(&self, index: usize, cx: &Context<'_>) -> bool {
-        caller::is_waiter(&self.entries[index].waiter, cx)
+    fn is_waited_in_by(&self, index: usize, cx: &Context<'_>, what: &'static str) -> bool {
+        caller::is_waiter(&self.entries[index].waiter, cx, what)
     }
 
     fn remove(&mut self, index: usize) -> Entry<W, G> {
@@ -352,7 +358,7 @@ mod tests {
                     Act::Poll(which) if !keys.is_empty() => {
                         let which = which % keys.len();
                         let (number, key) = &mut keys[which];
-                        let polled = list.poll(key, &cx);
+                        let polled = list.poll(key, &cx, "test");
                         if chosen.contains(number) {
                             prop_assert_eq!(polled, Poll::Ready(*number));
                             prop_assert!(key.is_none());

@@ -82,6 +82,10 @@ impl<T> Line for Shared<T> {
         self.version.get() != *seen || self.is_closed()
     }
 
+    fn what(&self) -> &'static str {
+        "watch"
+    }
+
     fn take(&self, _seen: u64) {}
 }
 

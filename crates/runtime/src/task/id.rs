@@ -2,6 +2,7 @@
 
 use slotmap::{DefaultKey, Key};
 use std::fmt;
+use std::str::FromStr;
 
 /// Names one task of one loop.
 ///
@@ -47,8 +48,77 @@ impl fmt::Display for TaskId {
     }
 }
 
+/// Reads what it prints as.
+impl FromStr for TaskId {
+    type Err = NotATaskId;
+
+    fn from_str(text: &str) -> Result<Self, NotATaskId> {
+        let (slot, generation) = text.split_once('.').ok_or(NotATaskId)?;
+        let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => text.parse::<u32>().map_err(|_| NotATaskId),
+            false => Err(NotATaskId),
+        };
+        let reuses = number(generation)?.checked_sub(1).ok_or(NotATaskId)?;
+        if reuses > u32::MAX >> 1 {
+            return Err(NotATaskId);
+        }
+        let version = u64::from(reuses) << 1 | 1;
+        Ok(TaskId::from_bits(version << 32 | u64::from(number(slot)?)))
+    }
+}
+
+/// A text is not the id of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotATaskId;
+
+impl fmt::Display for NotATaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a task's id is its slot and its generation, as in 17.3")
+    }
+}
+
+impl std::error::Error for NotATaskId {}
+
 impl fmt::Debug for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TaskId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_prints() {
+        for bits in [1 << 32 | 17, 5 << 32 | 17, u64::MAX] {
+            let id = TaskId::from_bits(bits);
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+        assert_eq!(TaskId::from_bits(5 << 32 | 17).to_string(), "17.3");
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        let texts = [
+            "",
+            ".",
+            "17",
+            "17.",
+            ".3",
+            "17.0",
+            "+1.1",
+            "1.+1",
+            "17.3.1",
+            " 1.1",
+            "-1.1",
+            "4294967296.1",
+            "1.2147483649",
+            "1.99999999999",
+            "one.two",
+        ];
+        for text in texts {
+            assert_eq!(text.parse::<TaskId>(), Err(NotATaskId), "{text:?}");
+        }
     }
 }

@@ -7,9 +7,9 @@ mod table;
 mod waiter;
 mod work;
 
-pub use id::TaskId;
+pub use id::{NotATaskId, TaskId};
 pub use join_error::{Cancelled, JoinError, Panic};
 pub(crate) use state::{Step, TaskState};
-pub(crate) use table::{BoxedWork, Joined, NewTask, Removed, Stepping, TaskTable};
+pub(crate) use table::{BoxedWork, Fate, Joined, NewTask, Removed, Stepping, TaskLabel, TaskTable};
 pub(crate) use waiter::{Caller, Waiter, WakerIdentity};
 pub(crate) use work::{Work, WorkCell};

@@ -4,10 +4,14 @@
 //! code (futures, outputs, wakers) is handed out to the caller.
 
 use crate::context::Context;
+use crate::debug::Unread;
 use crate::task::{Cancelled, JoinError, Step, TaskId, TaskState, Waiter, Work};
+use std::backtrace::Backtrace;
 use std::borrow::Cow;
+use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::Waker;
 
 /// The future of a task; absent while it is stepped, and for the loop's main future.
@@ -47,6 +51,8 @@ struct Rare {
     waker: Option<Waker>,
     /// Why there is no output.
     failure: Option<JoinError>,
+    /// In debug mode, if it was asked for.
+    spawned_from: Option<Rc<Backtrace>>,
 }
 
 impl Rare {
@@ -90,6 +96,29 @@ pub(crate) enum Joined {
 pub(crate) struct TaskLabel {
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) place: &'static Location<'static>,
+    pub(crate) spawned_from: Option<Rc<Backtrace>>,
+}
+
+impl TaskLabel {
+    fn of(place: &'static Location<'static>, rare: Option<&Rare>) -> Self {
+        TaskLabel {
+            name: rare.and_then(|rare| rare.name.clone()),
+            place,
+            spawned_from: rare.and_then(|rare| rare.spawned_from.clone()),
+        }
+    }
+}
+
+/// What can be seen of a task.
+pub(crate) struct TaskView<'a> {
+    pub(crate) name: Option<&'a str>,
+    pub(crate) place: &'static Location<'static>,
+    pub(crate) parent: Option<TaskId>,
+    pub(crate) state: TaskState,
+    pub(crate) steps: u32,
+    pub(crate) cancel_reason: Option<&'static str>,
+    /// Empty while the task is being stepped.
+    pub(crate) context: &'a Context,
 }
 
 #[derive(Default)]
@@ -163,6 +192,12 @@ impl TaskTable {
         Some(self.origins[id.slot()])
     }
 
+    pub(crate) fn set_spawned_from(&mut self, id: TaskId, backtrace: Rc<Backtrace>) {
+        if let Some(slot) = self.get_mut(id) {
+            slot.rare.get_or_insert_default().spawned_from = Some(backtrace);
+        }
+    }
+
     /// Returns whether the task has to be queued; a task that is gone has not.
     #[inline]
     pub(crate) fn wake(&mut self, id: TaskId) -> bool {
@@ -220,7 +255,8 @@ impl TaskTable {
 
     /// Puts the task back after a step that ended in `Pending`. Returns whether it has
     /// to be queued again.
-    #[inline]
+    // Two copies of the loop call it, each of which is the only one that runs.
+    #[inline(always)]
     pub(crate) fn end_step(
         &mut self,
         id: TaskId,
@@ -267,7 +303,7 @@ impl TaskTable {
             return Joined::Failed(JoinError::Cancelled(Cancelled::LOOP_ENDED));
         };
         if slot.state != TaskState::Finished {
-            return Joined::Pending(std::mem::replace(&mut slot.joiner, joiner));
+            return Joined::Pending(mem::replace(&mut slot.joiner, joiner));
         }
         let work = slot.work.take();
         let failure = slot.rare.as_mut().and_then(|rare| rare.failure.take());
@@ -318,11 +354,8 @@ impl TaskTable {
 
     pub(crate) fn label(&self, id: TaskId) -> Option<TaskLabel> {
         let place = self.origin(id)?.place;
-        let rare = self.get(id)?.rare.as_ref();
-        Some(TaskLabel {
-            name: rare.and_then(|rare| rare.name.clone()),
-            place,
-        })
+        let rare = self.get(id)?.rare.as_deref();
+        Some(TaskLabel::of(place, rare))
     }
 
     pub(crate) fn parent(&self, id: TaskId) -> Option<TaskId> {
@@ -331,6 +364,21 @@ impl TaskTable {
 
     pub(crate) fn steps(&self, id: TaskId) -> Option<u32> {
         self.get(id).map(|slot| slot.steps)
+    }
+
+    /// What can be seen of a task from outside.
+    pub(crate) fn view(&self, id: TaskId) -> Option<TaskView<'_>> {
+        let (slot, origin) = (self.get(id)?, self.origin(id)?);
+        let rare = slot.rare.as_ref();
+        Some(TaskView {
+            name: rare.and_then(|rare| rare.name.as_deref()),
+            place: origin.place,
+            parent: origin.parent,
+            state: slot.state,
+            steps: slot.steps,
+            cancel_reason: rare.and_then(|rare| rare.cancel_reason),
+            context: &slot.context,
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -350,11 +398,12 @@ impl TaskTable {
     pub(crate) fn remove(&mut self, id: TaskId) -> Option<Removed> {
         let place = self.origin(id)?.place;
         let slot = self.get_mut(id)?;
-        slot.state = TaskState::Finished;
         let removed = Removed {
             place,
+            state: mem::replace(&mut slot.state, TaskState::Finished),
+            steps: slot.steps,
             rare: slot.rare.take(),
-            _work: slot.work.take(),
+            work: slot.work.take(),
             _context: slot.context.take(),
             _joiner: slot.joiner.take(),
         };
@@ -378,31 +427,54 @@ pub(crate) struct Finished {
     pub(crate) detached: bool,
 }
 
+/// What had become of a task when it left the table.
+pub(crate) enum Fate {
+    Finished,
+    NeverPolled(TaskLabel),
+    Pending(TaskLabel),
+}
+
 /// A task that left the table. Dropping it may run user code: never while the table is
 /// borrowed.
 pub(crate) struct Removed {
     place: &'static Location<'static>,
+    state: TaskState,
+    steps: u32,
     rare: Option<Box<Rare>>,
-    _work: Option<BoxedWork>,
+    work: Option<BoxedWork>,
     _context: Context,
     _joiner: Option<Waiter>,
 }
 
 impl Removed {
+    fn label(&self) -> TaskLabel {
+        TaskLabel::of(self.place, self.rare.as_deref())
+    }
+
     /// Why there is no output.
     pub(crate) fn into_failure(mut self) -> Option<JoinError> {
         self.rare.as_mut()?.failure.take()
     }
 
+    /// The output that nobody took, if it may be an error. May run the error's own code.
+    pub(crate) fn unread(&self) -> Option<(TaskLabel, Unread)> {
+        let work = self.work.as_ref()?;
+        Some((self.label(), work.as_ref().unread()?))
+    }
+
+    /// How it ended, when it did not end by itself.
+    pub(crate) fn fate(&self) -> Fate {
+        match (self.state, self.steps) {
+            (TaskState::Finished, _) => Fate::Finished,
+            (_, 0) => Fate::NeverPolled(self.label()),
+            _ => Fate::Pending(self.label()),
+        }
+    }
+
     /// The panic that nobody joined, with the task's label.
     pub(crate) fn unjoined_panic(&self) -> Option<(TaskLabel, &str)> {
-        let rare = self.rare.as_ref()?;
-        let label = TaskLabel {
-            name: rare.name.clone(),
-            place: self.place,
-        };
-        match rare.failure.as_ref()? {
-            JoinError::Panicked(panic) => Some((label, panic.message())),
+        match self.rare.as_ref()?.failure.as_ref()? {
+            JoinError::Panicked(panic) => Some((self.label(), panic.message())),
             JoinError::Cancelled(_) => None,
         }
     }

@@ -1,5 +1,6 @@
 //! What a task has to do, behind one pointer: first the future, then its output.
 
+use crate::debug::{Unread, unread};
 use pin_project_lite::pin_project;
 use std::any::Any;
 use std::future::Future;
@@ -11,6 +12,9 @@ pub(crate) trait Work {
     /// Polls the future; keeps the output when it is done.
     fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 
+    /// The output, if it is there and may be an error.
+    fn unread(self: Pin<&Self>) -> Option<Unread>;
+
     /// Moves the output into `slot`, an `Option<Output>`.
     fn take_output(self: Pin<&mut Self>, slot: &mut dyn Any);
 }
@@ -18,6 +22,7 @@ pub(crate) trait Work {
 pin_project! {
     /// A future in the place where its output will stand: a task is one allocation.
     #[project = WorkCellProjection]
+    #[project_ref = WorkCellReference]
     pub(crate) enum WorkCell<F: Future> {
         Running { #[pin] future: F },
         Finished { output: Option<F::Output> },
@@ -48,6 +53,13 @@ where
             output: Some(output),
         });
         Poll::Ready(())
+    }
+
+    fn unread(self: Pin<&Self>) -> Option<Unread> {
+        match self.project_ref() {
+            WorkCellReference::Finished { output } => unread(output.as_ref()?),
+            WorkCellReference::Running { .. } => None,
+        }
     }
 
     fn take_output(self: Pin<&mut Self>, slot: &mut dyn Any) {

@@ -2,6 +2,7 @@
 
 use crate::clock::deadline_after;
 use crate::core::Core;
+use crate::introspect::WaitsOn;
 use crate::runtime::current;
 use crate::task::TaskId;
 use crate::timer::TimerKey;
@@ -120,6 +121,7 @@ impl Sleep {
             return Poll::Ready(());
         }
         self.arm(cx);
+        self.core.note(WaitsOn::Timer(self.deadline));
         Poll::Pending
     }
 

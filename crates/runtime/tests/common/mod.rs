@@ -153,14 +153,24 @@ impl<F: Fn() + Send + Sync + 'static> Wake for OnWake<F> {
 
 /// The lines logged on this thread while `f` ran: each with its level and its fields.
 pub(crate) fn logged<R>(f: impl FnOnce() -> R) -> (R, Vec<String>) {
+    logged_live(|_| f())
+}
+
+/// [`logged`], for who wants to see the lines meanwhile.
+pub(crate) fn logged_live<R>(f: impl FnOnce(&Lines) -> R) -> (R, Vec<String>) {
     let lines = Lines::default();
-    let result = tracing::subscriber::with_default(lines.clone(), f);
-    let lines = lines.0.lock().unwrap().clone();
-    (result, lines)
+    let result = tracing::subscriber::with_default(lines.clone(), || f(&lines));
+    (result, lines.so_far())
 }
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    pub(crate) fn so_far(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl tracing::Subscriber for Lines {
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {

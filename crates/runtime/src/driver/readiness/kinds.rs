@@ -82,6 +82,33 @@ impl Io {
         }
     }
 
+    /// What a task does that waits for something to come, for those who look.
+    pub(super) fn name_of_reading(&self) -> &'static str {
+        match self {
+            Io::TcpListener(..) => "accept",
+            #[cfg(unix)]
+            Io::UnixListener(_) => "accept",
+            Io::TcpStream(_) => "read",
+            #[cfg(unix)]
+            Io::UnixStream(_) | Io::File(_) => "read",
+            Io::UdpSocket(_) => "receive",
+            #[cfg(unix)]
+            Io::UnixDatagram(_) => "receive",
+        }
+    }
+
+    /// What a task does that waits for room.
+    pub(super) fn name_of_writing(&self) -> &'static str {
+        match self {
+            // Only one that is connected has a peer.
+            Io::TcpStream(stream) if stream.peer_addr().is_err() => "connect",
+            Io::UdpSocket(_) => "send",
+            #[cfg(unix)]
+            Io::UnixDatagram(_) => "send",
+            _ => "write",
+        }
+    }
+
     /// Reads what there is. What most sockets are is asked first, and here; the others cost it
     /// nothing.
     #[inline(always)]

@@ -16,7 +16,7 @@ use super::{
     Address, ConnectOptions, Driver, ListenOptions, SocketId, Source, Take, UdpOptions, Wait,
 };
 use crate::inbox::Notify;
-use crate::task::{Caller, Waiter};
+use crate::task::{Caller, TaskId, Waiter};
 use slotmap::DefaultKey;
 use socket::{Ready, Socket};
 use socket2::SockRef;
@@ -325,6 +325,17 @@ impl<W: Watch> Driver for Readiness<W> {
 
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn each_waiting(&self, found: &mut dyn FnMut(TaskId, &'static str, SocketId)) {
+        for (key, socket) in &self.sockets.0 {
+            if let Waiter::Task(Some(id)) = socket.reader {
+                found(id, socket.io.name_of_reading(), SocketId(key));
+            }
+            if let Waiter::Task(Some(id)) = socket.writer {
+                found(id, socket.io.name_of_writing(), SocketId(key));
+            }
+        }
     }
 }
 

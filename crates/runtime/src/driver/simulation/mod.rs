@@ -24,7 +24,7 @@ use super::{
 use crate::blocking::Jobs;
 use crate::clock::{self, WorldTime};
 use crate::inbox::Notify;
-use crate::task::{Caller, Waiter};
+use crate::task::{Caller, TaskId, Waiter};
 use bell::Bell;
 use datagrams::Flight;
 use events::{Event, Events, Nanos};
@@ -632,6 +632,25 @@ impl Driver for Simulation {
 
     fn name(&self) -> &'static str {
         "simulation"
+    }
+
+    fn each_waiting(&self, found: &mut dyn FnMut(TaskId, &'static str, SocketId)) {
+        for (key, socket) in &self.sockets {
+            let (reads, writes) = match &socket.kind {
+                Kind::Listener(_) => ("accept", "write"),
+                Kind::Stream(stream) if matches!(stream.state, State::Connecting) => {
+                    ("read", "connect")
+                }
+                Kind::Stream(_) => ("read", "write"),
+                Kind::Datagram(_) => ("receive", "send"),
+            };
+            if let Waiter::Task(Some(id)) = socket.reader {
+                found(id, reads, SocketId(key));
+            }
+            if let Waiter::Task(Some(id)) = socket.writer {
+                found(id, writes, SocketId(key));
+            }
+        }
     }
 
     fn simulation(&mut self) -> Option<&mut Simulation> {

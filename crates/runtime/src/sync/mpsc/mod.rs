@@ -153,6 +153,10 @@ impl<T> Line for Queue<T> {
         self.closed.is_set() || (self.has_room() && self.line.is_empty())
     }
 
+    fn what(&self) -> &'static str {
+        "room in a channel"
+    }
+
     fn take(&self, wanted: Wanted<T>) -> Answer<T> {
         if self.closed.is_set() {
             return Answer::Closed(wanted);

@@ -36,7 +36,7 @@ impl<T> Receiver<T> {
     /// Polls for what [`recv`](Receiver::recv) returns. Who polled last is woken.
     pub fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<T>> {
         if !self.is_ready() {
-            self.queue.receiver.wait(cx);
+            self.queue.receiver.wait(cx, "channel");
             if !self.is_ready() {
                 return Poll::Pending;
             }
