@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn routes() -> Router {
+pub(crate) fn routes() -> Router {
     Router::new()
         .get("/plaintext", async |_| Response::text("Hello, World!"))
         .get("/json", json)
