@@ -32,6 +32,8 @@ mod deadline;
 mod driver;
 mod event_loop;
 mod inbox;
+#[cfg(all(test, loom))]
+mod interleavings;
 pub mod net;
 mod ready;
 mod runtime;
@@ -41,6 +43,7 @@ pub mod sim;
 mod stats;
 pub mod sync;
 mod task;
+mod threads;
 pub mod time;
 mod timer;
 

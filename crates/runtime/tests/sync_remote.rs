@@ -82,25 +82,21 @@ fn a_thread_that_waits_for_room_is_told_when_the_receiver_goes() {
 }
 
 #[test]
-fn a_receiver_that_waits_is_woken_by_the_end() {
-    let (sender, mut receiver) = remote::channel::<u32>(1);
-    let mut runtime = Runtime::new().unwrap();
-    let begun = Arc::new(Barrier::new(2));
-    let thread = thread::spawn({
-        let begun = begun.clone();
-        move || {
-            begun.wait();
-            drop(sender);
-        }
+fn a_receiver_that_waits_is_woken_when_the_last_sender_goes_and_not_before() {
+    run(async {
+        let (sender, mut receiver) = remote::channel::<u32>(1);
+        let last = sender.clone();
+        let waiting = spawn(async move { receiver.recv().await });
+        turns(2).await;
+        let steps = waiting.task().steps();
+        thread::spawn(move || drop(sender)).join().unwrap();
+        turns(2).await;
+        assert_eq!(waiting.task().steps(), steps, "there is another sender");
+        thread::spawn(move || drop(last)).join().unwrap();
+        turns(2).await;
+        assert!(waiting.is_finished(), "the end has woken it");
+        assert_eq!(waiting.await.unwrap(), None);
     });
-    let received = runtime.block_on(async {
-        let mut receiving = Box::pin(receiver.recv());
-        assert!(poll_once(&mut receiving).await.is_pending());
-        begun.wait();
-        receiving.await
-    });
-    assert_eq!(received, None);
-    thread.join().unwrap();
 }
 
 #[test]
