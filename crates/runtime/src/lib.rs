@@ -9,6 +9,9 @@
 //! `event_loop.rs`; below it lies what the loop is made of: tasks, drivers, timers, clock,
 //! context, inbox. No arrow runs upward.
 //!
+//! The [`guide`] has three chapters: [from asyncio](guide::asyncio),
+//! [cancel safety](guide::cancel_safety), [testing with simulation](guide::simulation).
+//!
 //! ```
 //! use monoloop_runtime::{spawn, time, Runtime};
 //! use std::time::Duration;
@@ -31,6 +34,7 @@ mod core;
 mod deadline;
 mod driver;
 mod event_loop;
+pub mod guide;
 mod inbox;
 #[cfg(all(test, loom))]
 mod interleavings;
