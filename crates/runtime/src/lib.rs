@@ -9,7 +9,7 @@
 //! `event_loop.rs`; below it lies what the loop is made of: tasks, drivers, timers, clock,
 //! context, inbox. No arrow runs upward.
 //!
-//! The [`guide`] has three chapters: [from asyncio](guide::asyncio),
+//! The [`guide`] has these chapters: [from asyncio](guide::asyncio), [promises](guide::promises),
 //! [cancel safety](guide::cancel_safety), [testing with simulation](guide::simulation).
 //!
 //! ```

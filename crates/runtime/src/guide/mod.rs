@@ -8,3 +8,6 @@ pub mod cancel_safety {}
 
 #[doc = include_str!("simulation.md")]
 pub mod simulation {}
+
+#[doc = include_str!("promises.md")]
+pub mod promises {}

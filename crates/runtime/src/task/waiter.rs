@@ -106,9 +106,10 @@ mod tests {
         };
         let running = WakerIdentity::of(&own);
         assert!(matches!(caller(&own, running), Waiter::Task(Some(task)) if task == id(1)));
-        // A clone is the same waker.
+        // A clone is the same waker. Miri gives one vtable several addresses; the clone is then
+        // kept as if it were a foreign one, which costs an allocation and changes nothing else.
         let clone = own.clone();
-        assert!(matches!(caller(&clone, running), Waiter::Task(_)));
+        assert!(cfg!(miri) || matches!(caller(&clone, running), Waiter::Task(_)));
         let Waiter::Waker(kept) = caller(&foreign, running) else {
             panic!("another waker has to be kept");
         };
