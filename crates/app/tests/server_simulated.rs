@@ -10,7 +10,7 @@
 mod sim_client;
 
 use futures_util::stream;
-use monoloop::sim::{self, Builder, Faults};
+use monoloop::sim::{self, Builder, Faults, Link};
 use monoloop::{Bytes, Request, Response, Router, Server, Shutdown, spawn, spawn_blocking, time};
 use sim_client::{Client, Failed, Pace, Question};
 use std::cell::Cell;
@@ -309,6 +309,18 @@ fn under_faults_every_client_gets_its_answer_or_an_error_that_a_fault_explains()
 #[test]
 fn under_faults_and_in_any_schedule_the_answers_are_right() {
     rough(&Builder::new().shuffle(true), 2000..2100, false);
+}
+
+#[test]
+fn under_faults_on_slow_narrow_ways_and_with_few_descriptors_the_answers_are_right() {
+    let link = Link {
+        delay: Duration::from_millis(20),
+        jitter: Duration::from_millis(30),
+        buffer_bytes: 8192,
+    };
+    // Not enough for both ends of all connections and the listener.
+    let world = Builder::new().link(link).descriptors_max(30);
+    rough(&world.shuffle(true), 3000..3100, false);
 }
 
 #[test]
