@@ -81,6 +81,10 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(
+        miri,
+        ignore = "Miri refuses TCP_NODELAY on a socket that it has accepted"
+    )]
     fn a_turn_counts_the_events_of_sockets() {
         let turns = turns(async {
             let mut listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();

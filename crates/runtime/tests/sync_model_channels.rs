@@ -1,4 +1,4 @@
-//! Notify, watch and broadcast against slow models: each act is done to both, and after each all
+//! Notify, watch, broadcast and barrier against slow models: each act is done to both, and after each all
 //! that can be seen is compared. A failure prints its seed and the shortest list of acts.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
@@ -7,7 +7,7 @@
 mod waiting;
 
 use monoloop_runtime::sync::broadcast::{self, RecvError, TryRecvError};
-use monoloop_runtime::sync::{Closed, Notify, watch};
+use monoloop_runtime::sync::{Barrier, BrokenBarrier, Closed, Notify, watch};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -354,6 +354,119 @@ proptest! {
             for (waits, seen) in &waiting {
                 let has_answer = model.changed(&mut seen.clone()).is_ready();
                 prop_assert_eq!(waits.wakes() > waits.seen, has_answer, "woken when there is one");
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum BarrierAct {
+    Wait,
+    Poll(usize),
+    Cancel(usize),
+    Abort,
+    Reset,
+}
+
+fn barrier_act() -> impl Strategy<Value = BarrierAct> {
+    prop_oneof![
+        20 => Just(BarrierAct::Wait),
+        15 => any::<usize>().prop_map(BarrierAct::Poll),
+        8 => any::<usize>().prop_map(BarrierAct::Cancel),
+        1 => Just(BarrierAct::Abort),
+        2 => Just(BarrierAct::Reset),
+    ]
+}
+
+type Passed = Result<usize, BrokenBarrier>;
+
+/// Who has come, and what became of those who waited.
+#[derive(Default)]
+struct BarrierModel {
+    come: Vec<u32>,
+    answered: Vec<(u32, Passed)>,
+    is_broken: bool,
+}
+
+impl BarrierModel {
+    fn come(&mut self, number: u32, parties: usize) -> Option<Passed> {
+        if self.is_broken {
+            return Some(Err(BrokenBarrier));
+        }
+        if self.come.len() + 1 < parties {
+            self.come.push(number);
+            return None;
+        }
+        let all = std::mem::take(&mut self.come).into_iter().zip(0..);
+        self.answered
+            .extend(all.map(|(of, before)| (of, Ok(before))));
+        Some(Ok(parties - 1))
+    }
+
+    fn refuse_all(&mut self) {
+        let all = self.come.drain(..).map(|of| (of, Err(BrokenBarrier)));
+        self.answered.extend(all);
+    }
+
+    fn take_answer(&mut self, number: u32) -> Option<Passed> {
+        let index = self.answered.iter().position(|(of, _)| *of == number)?;
+        Some(self.answered.swap_remove(index).1)
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_barrier_lets_all_pass_with_the_last_or_refuses_them(
+        parties in 1usize..5,
+        acts in prop::collection::vec(barrier_act(), 0..120),
+    ) {
+        let barrier = Rc::new(Barrier::new(parties));
+        let mut model = BarrierModel::default();
+        let mut waiting: Vec<Waiting<Passed>> = Vec::new();
+        for (number, act) in (0..).zip(acts) {
+            match act {
+                BarrierAct::Wait => {
+                    let barrier = barrier.clone();
+                    let wait = Box::pin(async move { barrier.wait().await });
+                    match (Waiting::start(number, wait), model.come(number, parties)) {
+                        (Ok(passed), Some(expected)) => prop_assert_eq!(passed, expected),
+                        (Err(waits), None) => waiting.push(waits),
+                        (_, expected) => panic!("not {expected:?}"),
+                    }
+                }
+                BarrierAct::Poll(which) if !waiting.is_empty() => {
+                    let which = which % waiting.len();
+                    match (waiting[which].poll(), model.take_answer(waiting[which].number)) {
+                        (Poll::Ready(passed), Some(expected)) => {
+                            prop_assert_eq!(passed, expected);
+                            waiting.swap_remove(which);
+                        }
+                        (Poll::Pending, None) => {}
+                        (polled, expected) => panic!("{polled:?}, not {expected:?}"),
+                    }
+                }
+                BarrierAct::Cancel(which) if !waiting.is_empty() => {
+                    let number = waiting.swap_remove(which % waiting.len()).number;
+                    model.come.retain(|of| *of != number);
+                    model.take_answer(number);
+                }
+                BarrierAct::Abort => {
+                    barrier.abort();
+                    model.is_broken = true;
+                    model.refuse_all();
+                }
+                BarrierAct::Reset => {
+                    barrier.reset();
+                    model.is_broken = false;
+                    model.refuse_all();
+                }
+                BarrierAct::Poll(_) | BarrierAct::Cancel(_) => {}
+            }
+            prop_assert_eq!(barrier.waiting(), model.come.len());
+            prop_assert_eq!(barrier.is_broken(), model.is_broken);
+            for waits in &waiting {
+                let has_answer = model.answered.iter().any(|(of, _)| *of == waits.number);
+                prop_assert_eq!(waits.wakes() > waits.seen, has_answer, "woken when answered");
             }
         }
     }
