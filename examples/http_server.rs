@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn routes(allow_stall: bool) -> Router {
+pub(crate) fn routes(allow_stall: bool) -> Router {
     let router = Router::new()
         .get("/plaintext", async |_| Response::text("Hello, World!"))
         .get("/json", json)

@@ -4,11 +4,12 @@
 //! reference to this inbox, nothing else.
 
 use crate::task::TaskId;
+use crate::threads::{AtomicBool, Mutex, MutexGuard};
 use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::task::Wake;
 
 /// Ends the wait of a driver from another thread.

@@ -9,6 +9,9 @@
 //! `runtime.rs` and `event_loop.rs`; below it lies what the loop is made of: tasks, drivers,
 //! timers, clock, context, inbox. No arrow runs upward.
 //!
+//! The [`guide`] has these chapters: [from asyncio](guide::asyncio), [promises](guide::promises),
+//! [cancel safety](guide::cancel_safety), [testing with simulation](guide::simulation).
+//!
 //! ```
 //! use monoloop_runtime::{spawn, time, Runtime};
 //! use std::time::Duration;
@@ -33,7 +36,10 @@ pub mod debug;
 mod driver;
 mod event_loop;
 pub mod fs;
+pub mod guide;
 mod inbox;
+#[cfg(all(test, loom))]
+mod interleavings;
 pub mod introspect;
 pub mod io;
 mod lag;
@@ -48,6 +54,7 @@ pub mod sim;
 mod stats;
 pub mod sync;
 mod task;
+mod threads;
 pub mod time;
 mod timer;
 mod watchdog;

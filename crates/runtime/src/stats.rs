@@ -65,6 +65,7 @@ pub struct BlockingStats {
 mod tests {
     use super::*;
     use crate::clock::ClockMode;
+    use crate::net::{TcpListener, TcpStream};
     use crate::runtime::Runtime;
     use crate::{loop_handle, spawn, time, yield_now};
     use std::future::Future;
@@ -131,5 +132,31 @@ mod tests {
             (told.remote_wakes, told.remote_calls, told.woken),
             (1, 1, 1)
         );
+    }
+
+    #[test]
+    #[cfg_attr(
+        miri,
+        ignore = "Miri refuses TCP_NODELAY on a socket that it has accepted"
+    )]
+    fn a_turn_counts_the_events_of_sockets() {
+        let turns = turns_of(async {
+            let mut listener =
+                TcpListener::bind("127.0.0.1:0".parse().expect("a test has a network"))
+                    .expect("a test has a network");
+            let address = listener.local_addr().expect("a test has a network");
+            let peer = std::net::TcpStream::connect(address).expect("a test has a network");
+            let (mut stream, _): (TcpStream, _) =
+                listener.accept().await.expect("a test has a network");
+            drop(peer);
+            assert!(
+                stream
+                    .receive()
+                    .await
+                    .expect("a test has a network")
+                    .is_empty()
+            );
+        });
+        assert!(turns.iter().any(|turn| turn.polled && turn.events > 0));
     }
 }

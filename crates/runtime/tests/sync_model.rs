@@ -3,61 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "common/waiting.rs"]
+mod waiting;
+
 use monoloop_runtime::sync::{Closed, OwnedPermit, Semaphore, SendError, mpsc};
 use proptest::prelude::*;
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-
-type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
-
-/// A future that waits, with a waker of its own that counts.
-struct Waiting<T> {
-    number: u32,
-    future: Boxed<T>,
-    woken: Arc<Count>,
-    /// Wakes that a poll has answered.
-    seen: usize,
-}
-
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl<T> Waiting<T> {
-    /// Polls it once: the output, or itself when it waits.
-    fn start(number: u32, future: Boxed<T>) -> Result<T, Waiting<T>> {
-        let mut waiting = Waiting {
-            number,
-            future,
-            woken: Arc::default(),
-            seen: 0,
-        };
-        match waiting.poll() {
-            Poll::Ready(output) => Ok(output),
-            Poll::Pending => Err(waiting),
-        }
-    }
-
-    fn poll(&mut self) -> Poll<T> {
-        self.seen = self.wakes();
-        let waker = Waker::from(self.woken.clone());
-        self.future.as_mut().poll(&mut Context::from_waker(&waker))
-    }
-
-    fn wakes(&self) -> usize {
-        self.woken.0.load(Ordering::Relaxed)
-    }
-}
+use std::task::{Context, Poll, Waker};
+use waiting::Waiting;
 
 #[derive(Debug, Clone)]
 enum PermitAct {

@@ -61,6 +61,10 @@ fn a_day_of_sleeps_passes_at_once() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "Miri refuses TCP_NODELAY on a socket that it has accepted"
+)]
 fn a_day_of_sleeps_passes_at_once_though_sockets_are_open() {
     run(async {
         let _pair = common::pair().await;
@@ -108,6 +112,7 @@ fn the_systems_clock_cannot_be_advanced() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri takes too long for so many")]
 fn a_hundred_thousand_timers_all_fire_and_leave_nothing() {
     run(async {
         let fired = Rc::new(Cell::new(0));

@@ -7,12 +7,13 @@ use crate::introspect::note;
 use crate::runtime::try_current;
 use crate::sync::caller::poll_budget;
 use crate::sync::{SendError, TryRecvError, TrySendError};
+use crate::threads::{Condvar, Mutex, MutexGuard};
 use futures_core::Stream;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 /// Makes a channel with room for so many values: any thread sends, a task of a loop receives.

@@ -142,6 +142,7 @@ impl TaskState {
 mod tests {
     use super::TaskState::{self, *};
     use super::*;
+    use proptest::prelude::*;
 
     fn after(mut state: TaskState, event: fn(&mut TaskState) -> bool) -> (TaskState, bool) {
         let enqueue = event(&mut state);
@@ -205,5 +206,114 @@ mod tests {
         assert_eq!(after(Finished, TaskState::cancel), (Finished, false));
         assert_eq!(after(Dropping, TaskState::wake), (Dropping, false));
         assert_eq!(after(Dropping, TaskState::cancel), (Dropping, false));
+    }
+
+    /// What is done to a task.
+    #[derive(Debug, Clone, Copy)]
+    enum Event {
+        Wake,
+        Cancel,
+        /// The queue has come to it, when it is in it.
+        Step,
+        /// Its poll returns `Pending`, or it is done.
+        Pend,
+        End,
+        DropNow,
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        use Event::*;
+        prop_oneof![
+            4 => Just(Wake),
+            1 => Just(Cancel),
+            4 => Just(Step),
+            4 => Just(Pend),
+            1 => Just(End),
+            1 => Just(DropNow),
+        ]
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Life {
+        Waiting,
+        Stepping,
+        Dropping,
+        Over,
+    }
+
+    /// A task told in facts that say nothing of each other.
+    struct Model {
+        life: Life,
+        is_woken: bool,
+        is_cancelled: bool,
+        /// How often it is in the queue.
+        queued: u32,
+    }
+
+    impl Model {
+        /// Who waits and has a reason to be stepped has to be in the queue.
+        fn has_to_be_queued(&self) -> bool {
+            self.life == Life::Waiting && self.queued == 0 && (self.is_woken || self.is_cancelled)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_task_with_a_reason_to_run_is_in_the_queue_once_and_without_one_it_is_not(
+            events in prop::collection::vec(event(), 0..60),
+        ) {
+            let mut state = Ready;
+            let mut model = Model {
+                life: Life::Waiting,
+                is_woken: true,
+                is_cancelled: false,
+                queued: 1,
+            };
+            for event in events {
+                let queued = match event {
+                    Event::Wake => {
+                        model.is_woken |= matches!(model.life, Life::Waiting | Life::Stepping);
+                        state.wake()
+                    }
+                    Event::Cancel => {
+                        model.is_cancelled |= matches!(model.life, Life::Waiting | Life::Stepping);
+                        state.cancel()
+                    }
+                    Event::Step if model.queued > 0 && model.life != Life::Dropping => {
+                        model.queued -= 1;
+                        let expected = match (model.life, model.is_cancelled) {
+                            (Life::Over, _) => None,
+                            (_, true) => Some((Step::Drop, Life::Dropping)),
+                            (_, false) => Some((Step::Poll, Life::Stepping)),
+                        };
+                        prop_assert_eq!(state.start_step(), expected.map(|(step, _)| step));
+                        model.life = expected.map_or(Life::Over, |(_, life)| life);
+                        model.is_woken = false;
+                        false
+                    }
+                    Event::Pend if model.life == Life::Stepping => {
+                        model.life = Life::Waiting;
+                        state.end_step()
+                    }
+                    Event::End if matches!(model.life, Life::Stepping | Life::Dropping) => {
+                        model.life = Life::Over;
+                        state.finish();
+                        false
+                    }
+                    Event::DropNow => {
+                        let can = state.drop_now();
+                        prop_assert_eq!(can, model.life == Life::Waiting);
+                        if can {
+                            model.life = Life::Dropping;
+                        }
+                        false
+                    }
+                    Event::Step | Event::Pend | Event::End => continue,
+                };
+                prop_assert_eq!(queued, model.has_to_be_queued(), "{:?} in {:?}", event, state);
+                model.queued += u32::from(queued);
+                prop_assert!(model.queued <= 1);
+            }
+        }
     }
 }
