@@ -804,11 +804,13 @@ mod tests {
     #[test]
     fn setting_in_a_context_of_ones_own_reuses_memory_but_never_changes_a_copy() {
         let mut context = Context::default();
+        assert_eq!(context.set_in_place(&COUNT, 1), Err(1));
         context.set(&COUNT, 1);
         let place = Rc::as_ptr(context.head.as_ref().unwrap());
-        context.set(&COUNT, 2);
+        assert_eq!(context.set_in_place(&COUNT, 2), Ok(()));
         assert_eq!(Rc::as_ptr(context.head.as_ref().unwrap()), place);
         let copy = context.clone();
+        assert_eq!(context.set_in_place(&COUNT, 3), Err(3));
         context.set(&COUNT, 3);
         assert_eq!(copy.run(|| COUNT.get()), Some(2));
         assert_eq!(context.run(|| COUNT.get()), Some(3));
