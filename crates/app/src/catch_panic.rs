@@ -22,16 +22,24 @@ impl CatchPanic {
     /// Has a handler called and its future take the first step. The future comes back when it
     /// has to wait.
     #[inline]
-    pub(crate) fn start(start: impl FnOnce() -> FirstStep) -> Result<Response, CatchPanic> {
-        match catch_unwind(AssertUnwindSafe(start)) {
-            Ok(FirstStep::Answered(mut response)) => {
-                response.make_in_current_context();
-                Ok(response)
+    pub(crate) fn start(
+        response: &mut Option<Response>,
+        start: impl FnOnce(&mut Option<Response>) -> FirstStep,
+    ) -> Option<CatchPanic> {
+        match catch_unwind(AssertUnwindSafe(|| start(response))) {
+            Ok(FirstStep::Answered) => {
+                if let Some(response) = response {
+                    response.make_in_current_context();
+                }
+                None
             }
-            Ok(FirstStep::Waiting(future)) => Err(CatchPanic {
+            Ok(FirstStep::Waiting(future)) => Some(CatchPanic {
                 future: Some(future),
             }),
-            Err(payload) => Ok(answer_panic(payload)),
+            Err(payload) => {
+                *response = Some(answer_panic(payload));
+                None
+            }
         }
     }
 }

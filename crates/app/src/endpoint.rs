@@ -13,14 +13,20 @@ const KEPT_BYTES_MAX: usize = 16 * 1024;
 
 /// What came of the first step of a handler.
 pub(crate) enum FirstStep {
-    Answered(Response),
+    /// The response is where the caller wanted it: it is large, and moved no more than needed.
+    Answered,
     Waiting(BoxFuture<Response>),
 }
 
 /// A handler whose type is forgotten.
 pub(crate) trait Endpoint {
     /// Calls the handler and takes the first step of its future. Runs user code.
-    fn start(&self, request: Request, cx: &mut Context<'_>) -> FirstStep;
+    fn start(
+        &self,
+        request: Request,
+        cx: &mut Context<'_>,
+        response: &mut Option<Response>,
+    ) -> FirstStep;
 
     /// Calls the handler. Runs user code.
     fn call(&self, request: Request) -> BoxFuture<Response>;
@@ -46,17 +52,23 @@ impl<H: Handler> HandlerEndpoint<H> {
 }
 
 impl<H: Handler> Endpoint for HandlerEndpoint<H> {
-    fn start(&self, request: Request, cx: &mut Context<'_>) -> FirstStep {
+    fn start(
+        &self,
+        request: Request,
+        cx: &mut Context<'_>,
+        response: &mut Option<Response>,
+    ) -> FirstStep {
         let future = self.handler.call(request);
         let mut slot = self.spare.take().unwrap_or_else(|| Box::pin(Slot::new()));
         slot.as_mut().put(future);
         match slot.as_mut().poll(cx) {
-            Poll::Ready(response) => {
+            Poll::Ready(answer) => {
+                *response = Some(answer);
                 slot.as_mut().clear();
                 if size_of::<Slot<H::Future>>() <= KEPT_BYTES_MAX {
                     self.spare.set(Some(slot));
                 }
-                FirstStep::Answered(response)
+                FirstStep::Answered
             }
             Poll::Pending => FirstStep::Waiting(slot),
         }
@@ -117,9 +129,10 @@ mod tests {
 
     /// Starts `endpoint` once; whether it answered at once.
     async fn start(endpoint: &dyn Endpoint) -> bool {
-        let step = poll_fn(|cx| Poll::Ready(endpoint.start(request(), cx))).await;
+        let mut response = None;
+        let step = poll_fn(|cx| Poll::Ready(endpoint.start(request(), cx, &mut response))).await;
         match step {
-            FirstStep::Answered(_) => true,
+            FirstStep::Answered => response.is_some(),
             FirstStep::Waiting(future) => {
                 future.await;
                 false

@@ -84,22 +84,31 @@ impl Exchange {
         parts.received_at = received_at;
 
         let shared = &*connection.place.shared;
-        let request = Request::new(parts, shared.requests.clone());
-        let first = shared.in_request(id, |route| {
-            let is_leaving = shared.leaving.get();
-            let started = CatchPanic::start(|| shared.app.start(request, route, is_leaving, cx));
-            started.map_err(|handler| {
+        let mut request = Some(Request::new(parts, shared.requests.clone()));
+        let mut response = None;
+        // Nothing is moved into the closures, and the response not out of them.
+        let handler = shared.in_request(id, |route| {
+            let handler = CatchPanic::start(&mut response, |response| {
+                let request = request.take().expect("it is answered once");
+                let is_leaving = shared.leaving.get();
+                shared.app.start(request, route, is_leaving, cx, response)
+            });
+            handler.map(|handler| {
                 note_context();
                 VarContext::current().scope(handler)
             })
         });
-        let answer = match first {
-            Ok(response) if response.is_short() => {
-                let after = about.answer_whole(connection, feed.as_ref(), &response, received_at);
-                return Started::Answered(after);
+        let answer = match handler {
+            Some(handler) => Answer::Handler(handler),
+            None => {
+                let response = response.expect("a handler that does not wait has answered");
+                if response.is_short() {
+                    let after =
+                        about.answer_whole(connection, feed.as_ref(), &response, received_at);
+                    return Started::Answered(after);
+                }
+                Answer::Response(response)
             }
-            Ok(response) => Answer::Response(response),
-            Err(handler) => Answer::Handler(handler),
         };
         Started::Waiting(Box::new(Exchange {
             answer,

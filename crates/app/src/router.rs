@@ -5,7 +5,7 @@ use crate::endpoint::{Endpoint, FirstStep, HandlerEndpoint};
 use crate::handler::{Handler, Middleware, Next};
 use crate::health::Probe;
 use crate::route_label::RouteLabel;
-use crate::{IntoResponse, Request};
+use crate::{IntoResponse, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 use rustc_hash::FxHashMap;
@@ -280,6 +280,7 @@ impl App {
         shown: &RouteLabel,
         is_leaving: bool,
         cx: &mut Context<'_>,
+        response: &mut Option<Response>,
     ) -> FirstStep {
         let handler = match self.find(&mut request) {
             Found::Route(route) => {
@@ -292,13 +293,13 @@ impl App {
             }
             other => {
                 shown.clear();
-                return self.start_ours(&other, request, is_leaving, cx);
+                return self.start_ours(&other, request, is_leaving, cx, response);
             }
         };
         if self.middleware.is_empty() {
-            return handler.start(request, cx);
+            return handler.start(request, cx, response);
         }
-        self.start_chain(handler.clone(), request, cx)
+        self.start_chain(handler.clone(), request, cx, response)
     }
 
     /// An answer of our own, which middleware gets to see as well, but not that to a probe.
@@ -309,10 +310,12 @@ impl App {
         request: Request,
         is_leaving: bool,
         cx: &mut Context<'_>,
+        response: &mut Option<Response>,
     ) -> FirstStep {
         let (status, allow) = match found {
             Found::Probe(probe) => {
-                return FirstStep::Answered(probe.answer(request.method(), is_leaving));
+                *response = Some(probe.answer(request.method(), is_leaving));
+                return FirstStep::Answered;
             }
             Found::MethodNotAllowed { allow } => (StatusCode::METHOD_NOT_ALLOWED, Some(allow)),
             Found::Options { allow } => (StatusCode::NO_CONTENT, Some(allow)),
@@ -320,9 +323,9 @@ impl App {
         };
         let ours = HandlerEndpoint::new(answer(status, allow.cloned()));
         if self.middleware.is_empty() {
-            return ours.start(request, cx);
+            return ours.start(request, cx, response);
         }
-        self.start_chain(Rc::new(ours), request, cx)
+        self.start_chain(Rc::new(ours), request, cx, response)
     }
 
     fn start_chain(
@@ -330,10 +333,14 @@ impl App {
         handler: Rc<dyn Endpoint>,
         request: Request,
         cx: &mut Context<'_>,
+        response: &mut Option<Response>,
     ) -> FirstStep {
         let mut future = Next::new(self.middleware.clone(), handler).call(request);
         match future.as_mut().poll(cx) {
-            Poll::Ready(response) => FirstStep::Answered(response),
+            Poll::Ready(answer) => {
+                *response = Some(answer);
+                FirstStep::Answered
+            }
             Poll::Pending => FirstStep::Waiting(future),
         }
     }
