@@ -122,7 +122,7 @@ impl EventLoop {
     fn step_batch(&mut self, batch: usize, main: &mut Main<'_>) {
         for _ in 0..batch {
             let id = self.core.ready.borrow_mut().pop();
-            self.step(id.expect("the batch was counted"), main);
+            self.step::<false>(id.expect("the batch was counted"), main);
         }
     }
 
@@ -133,7 +133,7 @@ impl EventLoop {
             let id = self.core.ready.borrow_mut().pop();
             let id = id.expect("the batch was counted");
             self.core.observe_step_begins(id);
-            self.step(id, main);
+            self.step::<true>(id, main);
             self.core.observe_step_ended(id);
         }
     }
@@ -272,8 +272,10 @@ impl EventLoop {
     }
 
     /// One poll of one task, or the end of a cancelled one. All user code runs here.
+    ///
+    /// Compiled twice, once for a loop that is observed: what has one caller only is built into it.
     #[inline(always)]
-    fn step(&mut self, id: TaskId, main: &mut Main<'_>) {
+    fn step<const OBSERVED: bool>(&mut self, id: TaskId, main: &mut Main<'_>) {
         let stepping = self.core.tasks.borrow_mut().start_step(id);
         let Some(Stepping {
             step,
