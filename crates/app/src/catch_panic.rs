@@ -4,7 +4,8 @@ use crate::endpoint::FirstStep;
 use crate::handler::BoxFuture;
 use crate::{IntoResponse, Response};
 use http::StatusCode;
-use monoloop_runtime::Panic;
+use monoloop_runtime::introspect::note_context;
+use monoloop_runtime::{Context as VarContext, InContext, Panic};
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,42 +13,41 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 const HANDLER_PANICKED: &str = "a handler panicked; its request is answered with 500";
+const PANICKED_IN_DROP: &str = "a handler panicked while it was dropped";
 
 /// A handler's future that turns a panic into a 500: it costs this request alone.
 pub(crate) struct CatchPanic {
     future: Option<BoxFuture<Response>>,
+    /// The request's.
+    context: VarContext,
 }
 
 impl CatchPanic {
-    /// Has a handler called and its future take the first step. The future comes back when it
-    /// has to wait.
+    /// What a handler's first step came to. The future comes back when it has to wait.
     #[inline]
-    pub(crate) fn start(
+    pub(crate) fn after(
+        first: FirstStep,
         response: &mut Option<Response>,
-        start: impl FnOnce(&mut Option<Response>) -> FirstStep,
-    ) -> Option<CatchPanic> {
-        match catch_unwind(AssertUnwindSafe(|| start(response))) {
-            Ok(FirstStep::Answered) => {
+    ) -> Option<InContext<CatchPanic>> {
+        match first {
+            FirstStep::Answered => {
                 if let Some(response) = response {
                     response.make_in_current_context();
                 }
                 None
             }
-            Ok(FirstStep::Waiting(future)) => Some(CatchPanic {
-                future: Some(future),
-            }),
-            Err(payload) => {
-                *response = Some(answer_panic(payload));
-                None
-            }
+            FirstStep::Waiting(future) => Some(CatchPanic::waiting(future)),
         }
     }
-}
 
-#[cold]
-fn answer_panic(payload: Box<dyn Any + Send>) -> Response {
-    report_panic(payload, HANDLER_PANICKED);
-    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    fn waiting(future: BoxFuture<Response>) -> InContext<CatchPanic> {
+        note_context();
+        let context = VarContext::current();
+        context.clone().scope(CatchPanic {
+            future: Some(future),
+            context,
+        })
+    }
 }
 
 impl Future for CatchPanic {
@@ -63,7 +63,11 @@ impl Future for CatchPanic {
                 response.make_in_current_context();
                 response
             }),
-            Err(payload) => Poll::Ready(answer_panic(payload)),
+            Err(payload) => {
+                let mut response = None;
+                answer_caught(payload, &mut response);
+                Poll::Ready(response.expect("a panic is answered"))
+            }
         }
     }
 }
@@ -71,10 +75,26 @@ impl Future for CatchPanic {
 /// A handler that is stopped runs its destructors, which are as much its own as the rest.
 impl Drop for CatchPanic {
     fn drop(&mut self) {
-        let future = self.future.take();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
-            report_panic(payload, "a handler panicked while it was dropped");
+        if let Some(future) = self.future.take() {
+            self.context.run(|| drop_caught(future));
         }
+    }
+}
+
+/// A panic of a handler's is its answer, unless it had answered.
+#[cold]
+pub(crate) fn answer_caught(payload: Box<dyn Any + Send>, response: &mut Option<Response>) {
+    if response.is_some() {
+        return report_panic(payload, PANICKED_IN_DROP);
+    }
+    report_panic(payload, HANDLER_PANICKED);
+    *response = Some(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+}
+
+/// Drops a handler's future, whose destructors may panic.
+pub(crate) fn drop_caught<T>(future: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+        report_panic(payload, PANICKED_IN_DROP);
     }
 }
 

@@ -166,8 +166,12 @@ impl Connection {
             let mut parts = self.shared().requests.take();
             let Some(len) = self.protocol.receive_request(bytes, &mut parts.head) else {
                 self.shared().requests.give_back(parts);
+                let was_tried = self.protocol.buffered() == 0;
                 self.protocol.receive(bytes);
-                return self.step(cx);
+                return match was_tried {
+                    true => self.step_with_care(cx),
+                    false => self.step(cx),
+                };
             };
             bytes = &bytes[len..];
             if !self.protocol.is_request_received() {
@@ -199,6 +203,11 @@ impl Connection {
             }
             self.shared().requests.give_back(parts);
         }
+        self.step_with_care(cx)
+    }
+
+    /// What comes next, where it is not just a request that is whole and without a fault.
+    fn step_with_care(&mut self, cx: &mut Context<'_>) -> Next {
         loop {
             return match self.protocol.next_event() {
                 Ok(Event::Request(head)) => {

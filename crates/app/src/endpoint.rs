@@ -1,10 +1,12 @@
 //! A handler of whatever type, and the memory that its futures have.
 
+use crate::catch_panic::{answer_caught, drop_caught};
 use crate::handler::{BoxFuture, Handler};
 use crate::{Request, Response};
 use pin_project_lite::pin_project;
 use std::cell::Cell;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -20,7 +22,8 @@ pub(crate) enum FirstStep {
 
 /// A handler whose type is forgotten.
 pub(crate) trait Endpoint {
-    /// Calls the handler and takes the first step of its future. Runs user code.
+    /// Calls the handler and takes the first step of its future. Runs user code, whose panics
+    /// end here.
     fn start(
         &self,
         request: Request,
@@ -58,19 +61,29 @@ impl<H: Handler> Endpoint for HandlerEndpoint<H> {
         cx: &mut Context<'_>,
         response: &mut Option<Response>,
     ) -> FirstStep {
-        let future = self.handler.call(request);
         let mut slot = self.spare.take().unwrap_or_else(|| Box::pin(Slot::new()));
-        slot.as_mut().put(future);
-        match slot.as_mut().poll(cx) {
-            Poll::Ready(answer) => {
-                *response = Some(answer);
-                slot.as_mut().clear();
+        let stepped = catch_unwind(AssertUnwindSafe(|| {
+            slot.as_mut().put(self.handler.call(request));
+            let Poll::Ready(answer) = slot.as_mut().poll(cx) else {
+                return false;
+            };
+            *response = Some(answer);
+            slot.as_mut().clear();
+            true
+        }));
+        match stepped {
+            Ok(true) => {
                 if size_of::<Slot<H::Future>>() <= KEPT_BYTES_MAX {
                     self.spare.set(Some(slot));
                 }
                 FirstStep::Answered
             }
-            Poll::Pending => FirstStep::Waiting(slot),
+            Ok(false) => FirstStep::Waiting(slot),
+            Err(payload) => {
+                drop_caught(slot);
+                answer_caught(payload, response);
+                FirstStep::Answered
+            }
         }
     }
 

@@ -12,8 +12,7 @@ use crate::sending::{send_bytes, send_stream};
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Request, RequestId, Response};
 use http::{Method, StatusCode};
 use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
-use monoloop_runtime::introspect::note_context;
-use monoloop_runtime::{Context as VarContext, InContext, time};
+use monoloop_runtime::{InContext, time};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -86,17 +85,14 @@ impl Exchange {
         let shared = &*connection.place.shared;
         let mut request = Some(Request::new(parts, shared.requests.clone()));
         let mut response = None;
-        // Nothing is moved into the closures, and the response not out of them.
+        // The response is written where it stays, and not moved out of the closure.
         let handler = shared.in_request(id, |route| {
-            let handler = CatchPanic::start(&mut response, |response| {
-                let request = request.take().expect("it is answered once");
-                let is_leaving = shared.leaving.get();
-                shared.app.start(request, route, is_leaving, cx, response)
-            });
-            handler.map(|handler| {
-                note_context();
-                VarContext::current().scope(handler)
-            })
+            let request = request.take().expect("it is answered once");
+            let is_leaving = shared.leaving.get();
+            let first = shared
+                .app
+                .start(request, route, is_leaving, cx, &mut response);
+            CatchPanic::after(first, &mut response)
         });
         let answer = match handler {
             Some(handler) => Answer::Handler(handler),

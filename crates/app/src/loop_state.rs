@@ -11,6 +11,7 @@ use monoloop_proto::http1::Limits;
 use monoloop_runtime::{Context, TaskHandle};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
+use std::mem;
 use std::rc::Rc;
 
 /// Output buffers kept for reuse, and the size above which one is not kept. A response is
@@ -85,23 +86,25 @@ impl LoopState {
     /// Runs `f` in the context of a request, with the place where its route is shown.
     #[inline]
     pub(crate) fn in_request<R>(&self, id: RequestId, f: impl FnOnce(&RouteLabel) -> R) -> R {
-        let mut context = self.request_context.take();
-        let route = match context.set_in_place(&REQUEST_ID, id) {
-            Ok(()) => self.request_route.borrow().clone(),
-            Err(id) => self.new_request(&mut context, id),
+        let mut lent = LentContext {
+            home: &self.request_context,
+            context: self.request_context.take(),
         };
-        let result = context.run(|| f(&route));
-        self.request_context.replace(context);
-        result
+        let route = match lent.context.set_in_place(&REQUEST_ID, id) {
+            Ok(()) => self.request_route.borrow().clone(),
+            Err(id) => self.new_request(&mut lent.context, id),
+        };
+        lent.context.run(|| f(&route))
     }
 
-    /// Somebody has kept the context of the request before.
+    /// Somebody has kept something of the context of the request before.
     #[cold]
     fn new_request(&self, context: &mut Context, id: RequestId) -> Rc<RouteLabel> {
         let route = Rc::new(RouteLabel::default());
-        context.set(&ROUTE, route.clone());
-        // The last one, so that it can be set in place.
         context.set(&REQUEST_ID, id);
+        // The last one: nobody else can set it, so whoever has kept anything of a request's
+        // context has kept this.
+        context.set(&ROUTE, route.clone());
         self.request_route.replace(route.clone());
         route
     }
@@ -143,6 +146,19 @@ impl LoopState {
 
     pub(crate) fn open_connections(&self) -> usize {
         self.connections.borrow().len()
+    }
+}
+
+/// A context that goes back where it was when it is dropped, also by a panic.
+struct LentContext<'a> {
+    home: &'a RefCell<Context>,
+    context: Context,
+}
+
+impl Drop for LentContext<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.home.replace(mem::take(&mut self.context));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which handler answers which request.
 
+use crate::catch_panic::{answer_caught, drop_caught};
 use crate::config::HealthConfig;
 use crate::endpoint::{Endpoint, FirstStep, HandlerEndpoint};
 use crate::handler::{Handler, Middleware, Next};
@@ -11,6 +12,7 @@ use http::{HeaderValue, Method, StatusCode};
 use rustc_hash::FxHashMap;
 use std::fmt;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -335,14 +337,27 @@ impl App {
         cx: &mut Context<'_>,
         response: &mut Option<Response>,
     ) -> FirstStep {
-        let mut future = Next::new(self.middleware.clone(), handler).call(request);
-        match future.as_mut().poll(cx) {
-            Poll::Ready(answer) => {
-                *response = Some(answer);
-                FirstStep::Answered
+        let next = Next::new(self.middleware.clone(), handler);
+        let called = catch_unwind(AssertUnwindSafe(|| next.call(request)));
+        let mut future = match called {
+            Ok(future) => future,
+            Err(payload) => {
+                answer_caught(payload, response);
+                return FirstStep::Answered;
             }
-            Poll::Pending => FirstStep::Waiting(future),
+        };
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return FirstStep::Waiting(future),
+            Ok(Poll::Ready(answer)) => {
+                *response = Some(answer);
+                drop_caught(future);
+            }
+            Err(payload) => {
+                drop_caught(future);
+                answer_caught(payload, response);
+            }
         }
+        FirstStep::Answered
     }
 
     fn find(&self, request: &mut Request) -> Found<'_> {

@@ -115,8 +115,8 @@ impl Context {
         *self = self.with(variable.node(Some(Rc::new(value))));
     }
 
-    /// Sets a variable in place, when it was the last one that was set and nobody else has a copy
-    /// of this context: for whoever makes a context for each of many pieces of work.
+    /// Sets a variable in place, when nobody else has a copy of it or of what was set after it: for
+    /// whoever makes a context for each of many pieces of work.
     ///
     /// # Errors
     /// Gives the value back, for [`set`](Context::set).
@@ -140,14 +140,19 @@ impl Context {
         self.head = Self::without(self.head.as_ref(), variable.key());
     }
 
-    /// The value set last, if it is this variable's and nobody else can see it.
+    /// A variable's value, if nobody else can see it or one in front of it.
     #[inline]
     fn unshared_value<T: 'static>(&mut self, variable: &'static ContextVar<T>) -> Option<&mut T> {
-        let node = Rc::get_mut(self.head.as_mut()?)?;
-        if node.key != variable.key() {
-            return None;
+        let mut next = &mut self.head;
+        loop {
+            let node = Rc::get_mut(next.as_mut()?)?;
+            // Lists share values, too.
+            let value = Rc::get_mut(node.value.as_mut()?)?;
+            if node.key == variable.key() {
+                return value.downcast_mut();
+            }
+            next = &mut node.rest;
         }
-        Rc::get_mut(node.value.as_mut()?)?.downcast_mut()
     }
 
     /// What a task spawned here starts with: the current context without the variables that

@@ -159,6 +159,8 @@ impl RequestHead {
         size_of::<Parsed>()
             + self.parsed.bytes.capacity()
             + self.parsed.fields.capacity() * size_of::<FieldSpans>()
+            // A method that is long has memory of its own.
+            + self.parsed.method.as_str().len()
     }
 
     #[inline]
