@@ -409,6 +409,12 @@ pub(crate) fn with_current<R>(look: impl FnOnce(&Core) -> R) -> R {
 }
 
 #[inline]
+/// The number of the step that runs, where there is a loop.
+pub(crate) fn running_step() -> Option<u64> {
+    let step = CURRENT.try_with(|current| Some(current.borrow().as_ref()?.pulse.step()));
+    step.ok().flatten()
+}
+
 pub(crate) fn try_current() -> Option<Rc<Core>> {
     CURRENT
         .try_with(|current| current.borrow().clone())

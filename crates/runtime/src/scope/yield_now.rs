@@ -1,6 +1,6 @@
 //! Letting the others run.
 
-use crate::runtime::with_current;
+use crate::runtime::{running_step, with_current};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,24 +10,30 @@ use std::task::{Context, Poll};
 /// # Cancel safety
 /// Nothing is lost.
 pub fn yield_now() -> YieldNow {
-    YieldNow { yielded: false }
+    YieldNow { yielded_in: None }
 }
 
 /// Made by [`yield_now`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct YieldNow {
-    yielded: bool,
+    /// The step of the loop in which it was first polled, if there is a loop.
+    yielded_in: Option<Option<u64>>,
 }
 
 impl Future for YieldNow {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.yielded {
+        let step = running_step();
+        // Whoever polls twice in one step has let nobody run.
+        if self
+            .yielded_in
+            .is_some_and(|yielded| step.is_none() || yielded != step)
+        {
             return Poll::Ready(());
         }
-        self.yielded = true;
+        self.yielded_in = Some(step);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
