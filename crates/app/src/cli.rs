@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use clap::{Args, Command, FromArgMatches};
 
 use crate::config::{Config, ConfigError, Effective, Sources};
-use crate::trace;
+use crate::debug::Debug;
+use crate::{DriverKind, trace};
 
 /// The status of a program whose work failed.
 const EXIT_FAILED: u8 = 1;
@@ -18,6 +19,9 @@ const EXIT_FAILED: u8 = 1;
 /// The status of a program that was called or configured wrongly; clap uses the
 /// same one for wrong flags.
 const EXIT_USAGE: u8 = 2;
+
+/// The variable that chooses the runtime's driver.
+const DRIVER: &str = "MONOLOOP_DRIVER";
 
 /// The flags that every server takes. To be flattened into a program's own:
 ///
@@ -123,7 +127,8 @@ impl ServerArgs {
 /// line and the configuration, starts the log, and does the work.
 ///
 /// The status is 0 when the work is done, 1 when it failed, and 2 when the
-/// command line or the configuration is wrong; what went wrong is on stderr.
+/// command line, the configuration, `MONOLOOP_DEBUG` or `MONOLOOP_DRIVER` is wrong; what went
+/// wrong is on stderr.
 ///
 /// # Examples
 ///
@@ -151,6 +156,9 @@ pub fn run<E: Into<Box<dyn Error>>>(
     args: ServerArgs,
     work: impl FnOnce(Config) -> Result<(), E>,
 ) -> ExitCode {
+    if let Err(message) = check_variables_of_the_runtime() {
+        return fail(EXIT_USAGE, &message);
+    }
     let check_only = args.check_config;
     let effective = match args.sources(std::env::vars_os()).load() {
         Ok(effective) => effective,
@@ -170,6 +178,19 @@ pub fn run<E: Into<Box<dyn Error>>>(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(EXIT_FAILED, &with_causes(error.into().as_ref())),
     }
+}
+
+/// Looks at the variables that are no keys of the configuration, as the runtime reads them
+/// itself: `MONOLOOP_DEBUG` and `MONOLOOP_DRIVER`.
+fn check_variables_of_the_runtime() -> Result<(), String> {
+    if let Err(error) = Debug::from_env() {
+        return Err(error.to_string());
+    }
+    if let Some(name) = std::env::var_os(DRIVER) {
+        let kind = name.to_string_lossy().parse::<DriverKind>();
+        kind.map_err(|error| format!("{DRIVER}: {error}"))?;
+    }
+    Ok(())
 }
 
 /// A TOML file again, so that what was checked can be kept.

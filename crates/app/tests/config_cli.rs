@@ -111,6 +111,27 @@ fn wrong_configuration_ends_with_status_2_and_nothing_is_worked() {
 }
 
 #[test]
+fn wrong_variable_of_the_runtime_ends_with_status_2_and_the_choices() {
+    let wrong = [
+        ("MONOLOOP_DEBUG", "3", "set 1 for warnings"),
+        ("MONOLOOP_DRIVER", "epol", "choose selector or poll"),
+    ];
+    for (name, value, choices) in wrong {
+        for flags in [&[][..], &["--check-config"]] {
+            let output = server(flags, &[(name, value)]);
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+            assert!(!stdout(&output).contains("> working"), "{output:?}");
+            let stderr = stderr(&output);
+            assert!(stderr.starts_with(&format!("error: {name}")), "{stderr}");
+            assert!(stderr.contains(&format!("{value:?}")), "{stderr}");
+            assert!(stderr.contains(choices), "{stderr}");
+        }
+    }
+    let fine = [("MONOLOOP_DEBUG", "1"), ("MONOLOOP_DRIVER", "poll")];
+    assert_eq!(server(&[], &fine).status.code(), Some(0));
+}
+
+#[test]
 fn log_that_cannot_be_opened_ends_with_status_2() {
     let output = server(&["--set", "log.output=/does/not/exist.log"], &[]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");

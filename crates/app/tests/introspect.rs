@@ -314,6 +314,35 @@ fn the_main_task_is_not_cancelled() {
 }
 
 #[test]
+fn what_a_server_consists_of_is_not_cancelled() {
+    let site = Site::start();
+    for name in ["accept", "drain"] {
+        let task = site.wait_for(name);
+        let output = site.command(&["cancel", task["id"].as_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = stderr(&output);
+        assert!(
+            told.contains(&format!("({name}) is the server's own")),
+            "{told}"
+        );
+        assert!(told.contains("send it SIGTERM"), "{told}");
+    }
+    site.wait_for("accept");
+}
+
+#[test]
+fn what_is_asked_and_is_no_socket_is_told_to_be_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notes.txt");
+    fs::write(&path, "dear diary").unwrap();
+    for path in [directory.path(), &path] {
+        let output = command(path, &["ps"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(stderr(&output).contains("it is no socket"), "{output:?}");
+    }
+}
+
+#[test]
 fn top_shows_tables_where_there_is_no_terminal() {
     let site = Site::start();
     let text = site.stdout(&["top", "--iterations", "3", "--interval", "100ms"]);
@@ -349,6 +378,26 @@ fn while_the_loop_is_stuck_it_is_said_in_which_task_and_since_when() {
     let stuck_in = report.loops[0].stuck.as_ref().unwrap();
     assert!(stuck_in.since_us >= 200_000, "{stuck_in:?}");
     assert!(report.loops[0].age_us.unwrap() > 0);
+
+    if cfg!(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )) {
+        // The watchdog looks, too, and takes its time to find the names.
+        let calls = loop {
+            let stuck_in = site.report().loops.remove(0).stuck;
+            match stuck_in.expect("it stays so").stack {
+                calls if calls.is_empty() => {}
+                calls => break calls,
+            }
+        };
+        let is_here = |call: &String| call.contains("tests/introspect.rs:");
+        assert!(calls.iter().any(is_here), "{calls:#?}");
+        let told = stderr(&site.command(&["ps"]));
+        let lines: Vec<&str> = told.lines().skip(1).collect();
+        assert!(lines.iter().all(|line| line.starts_with("  in ")), "{told}");
+        assert_eq!(lines.len(), calls.len(), "{told}");
+    }
 
     let id = stuck_in.task.as_deref().unwrap();
     for arguments in [&["cancel", id][..], &["trace", "--timeout", "10ms"]] {

@@ -285,7 +285,7 @@ impl Core {
     /// that is left is where it was stuck, or is inside of that.
     pub(crate) fn note_context(&self, context: &Context) {
         if self.pulse.is_wanted()
-            && self.watchdog_of_this_step().is_some()
+            && (self.debug.is_on || self.watchdog_of_this_step().is_some())
             && self.noted.borrow().is_empty()
         {
             let shown = shown(context);
@@ -302,6 +302,11 @@ impl Core {
         } else {
             noted
         }
+    }
+
+    /// The step was none to tell of.
+    pub(crate) fn forget_noted(&self) {
+        self.noted.take();
     }
 
     /// How busy the loop was so far.

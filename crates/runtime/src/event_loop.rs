@@ -259,6 +259,7 @@ impl EventLoop {
         {
             debug::slow_step(id, &label, took, &self.core.take_noted(context));
         }
+        self.core.forget_noted();
     }
 
     /// Those that were found to be ready now have waited too.

@@ -36,7 +36,12 @@ impl Client {
     /// of this version.
     pub fn ask(&self, ask: &Ask, mut reply: impl FnMut(Reply)) -> Result<(), AskError> {
         let io_error = |error| AskError::io(&self.path, error);
-        let mut stream = system::connect(&self.path, CONNECT_TIME_MAX).map_err(io_error)?;
+        let mut stream = system::connect(&self.path, CONNECT_TIME_MAX).map_err(|error| {
+            match system::is_no_socket(&self.path) {
+                true => AskError::not_a_server(&self.path, "it is no socket"),
+                false => io_error(error),
+            }
+        })?;
         let mut request = serde_json::to_vec(&Line::new(ask))
             .map_err(io::Error::from)
             .map_err(io_error)?;

@@ -3,8 +3,9 @@
 use super::protocol::{Ask, Reply, TURNS_MAX};
 use super::report::{LoopReport, Report, TurnReport};
 use monoloop_runtime::TaskId;
-use monoloop_runtime::introspect::{NoAnswer, Probe};
+use monoloop_runtime::introspect::{NoAnswer, Probe, TaskSnapshot};
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -77,27 +78,29 @@ impl Loops {
             .map_err(|error| format!("{task:?} is not the id of a task: {error}"))?;
         let (number, probe) = self.one(number)?;
         let of = format!("loop {number} has no task {id}; see monoloop ps");
-        // The name for the answer; a loop that is stuck can do without.
         let name = match probe.snapshot(PATIENCE) {
-            Ok(snapshot) => {
-                let seen = snapshot.task(id).ok_or_else(|| of.clone())?;
-                if seen.name.as_deref() == Some(MAIN) && seen.parent.is_none() {
-                    return Err(format!(
-                        "task {id} is the program's main task; to end the program send it SIGTERM \
-                         (kill {})",
-                        std::process::id()
-                    ));
-                }
-                seen.name.clone()
+            Ok(snapshot) => name_if_may_be_cancelled(snapshot.task(id).ok_or_else(|| of.clone())?)?,
+            // Of a loop that is stuck the last that was seen has to do.
+            Err(NoAnswer::Stuck(stuck)) => {
+                let seen = stuck.last.as_ref().and_then(|last| last.task(id));
+                seen.map_or(Ok(None), name_if_may_be_cancelled)?
             }
             Err(NoAnswer::Ended) => return Err(of),
             Err(_) => None,
         };
         match probe.cancel(id, CANCELLED_FROM_OUTSIDE, PATIENCE) {
-            Ok(true) => Ok(Reply::Cancelled {
-                task: id.to_string(),
-                name,
-            }),
+            Ok(true) => {
+                // Who reads the log later should not wonder.
+                tracing::warn!(
+                    task = name.as_deref().unwrap_or("unnamed"),
+                    %id,
+                    "a task is {CANCELLED_FROM_OUTSIDE}"
+                );
+                Ok(Reply::Cancelled {
+                    task: id.to_string(),
+                    name,
+                })
+            }
             Ok(false) | Err(NoAnswer::Ended) => Err(of),
             Err(NoAnswer::Stuck(stuck)) => Err(format!(
                 "{stuck}; the task {id} is cancelled when the loop goes on"
@@ -185,6 +188,33 @@ impl Loops {
     fn probes(&self) -> std::sync::MutexGuard<'_, Vec<Probe>> {
         self.probes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The name of a task that may be cancelled from outside; why it may not be.
+fn name_if_may_be_cancelled(seen: &TaskSnapshot) -> Result<Option<String>, String> {
+    let process = std::process::id();
+    let id = seen.id;
+    if seen.name.as_deref() == Some(MAIN) && seen.parent.is_none() {
+        return Err(format!(
+            "task {id} is the program's main task; to end the program send it SIGTERM (kill \
+             {process})"
+        ));
+    }
+    if Path::new(seen.place.file()) == server_file() {
+        let name = seen.name.as_deref().unwrap_or("unnamed");
+        return Err(format!(
+            "task {id} ({name}) is the server's own: without it the server would stay, and serve \
+             nobody or not end; to end the server send it SIGTERM (kill {process})"
+        ));
+    }
+    Ok(seen.name.clone())
+}
+
+/// Where the tasks are spawned that a server consists of. Those of connections are not.
+fn server_file() -> PathBuf {
+    let here = Path::new(file!());
+    let sources = here.ancestors().nth(2).unwrap_or(here);
+    sources.join("server.rs")
 }
 
 /// One of the traces that may run, given up when it is dropped.

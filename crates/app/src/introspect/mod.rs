@@ -29,9 +29,21 @@
 //! be found. A client that sends nothing, too much, or does not read is cut off.
 
 mod client;
+#[cfg_attr(
+    not(unix),
+    allow(dead_code, reason = "there is no socket to answer at")
+)]
 mod loops;
 mod open;
+#[cfg_attr(
+    not(unix),
+    allow(dead_code, reason = "there is no socket to answer at")
+)]
 mod protocol;
+#[cfg_attr(
+    not(unix),
+    allow(dead_code, reason = "there is no socket to answer at")
+)]
 mod report;
 
 #[cfg(not(unix))]

@@ -32,6 +32,10 @@ pub(super) fn connect(_path: &Path, _timeout: Duration) -> io::Result<io::Empty>
     Err(unsupported())
 }
 
+pub(super) fn is_no_socket(_path: &Path) -> bool {
+    false
+}
+
 fn unsupported() -> io::Error {
     io::Error::new(
         io::ErrorKind::Unsupported,

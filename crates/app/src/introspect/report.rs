@@ -74,6 +74,10 @@ pub struct StuckReport {
     pub since_us: u64,
     /// Tasks that were ready, and wait behind it.
     pub waiting_behind: usize,
+    /// The functions in which it is stuck, the innermost first, as the watchdog has seen them;
+    /// empty when it has not yet, or cannot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stack: Vec<String>,
 }
 
 /// One task.
@@ -214,6 +218,7 @@ impl StuckReport {
             place: task.map(|task| task.place.to_string()),
             since_us: micros(stuck.since),
             waiting_behind: stuck.waiting_behind,
+            stack: stuck.stack.clone(),
         }
     }
 
@@ -225,6 +230,7 @@ impl StuckReport {
             place: None,
             since_us: 0,
             waiting_behind: 0,
+            stack: Vec::new(),
         }
     }
 }

@@ -5,7 +5,9 @@ use super::loops::Loops;
 use super::place::Place;
 use super::serve::serve;
 use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,6 +137,11 @@ pub(super) fn connect(path: &Path, timeout: Duration) -> io::Result<UnixStream> 
             connected => return connected,
         }
     }
+}
+
+/// Whether there is something that cannot be connected to: a file, a directory.
+pub(super) fn is_no_socket(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.file_type().is_socket())
 }
 
 fn connect_once(path: &Path) -> io::Result<UnixStream> {

@@ -16,11 +16,13 @@
 //! | `ran_ms` | how long the step took; up to an eighth of the bound (12 ms) too much, as the loop reads no clock for it |
 //! | `context` | the [context variables](crate::context_var) that are declared with `shown_as`: in a server the request's id, method and route |
 //! | `waiting`, `waited_ms` | tasks that were ready when it ended or were found to be right after, and the longest that any of them can have waited |
-//! | `stack` | the functions between the loop and the place where it was, the innermost first (Linux on x86-64 and AArch64) |
+//! | `stack` | the functions between the loop and the place where it was, the innermost first (Linux on x86-64 and AArch64); long types in their names are left out |
 //!
 //! A step that goes on for ten bounds is reported while it lasts, by its task's `id` and the stack,
 //! and again each time that has doubled; the warning with everything follows when it ends, if it
 //! does. The task's name and place are the loop's, which is stuck, so that they come only then.
+//! Whoever [probes](crate::introspect::Probe) the loop meanwhile is shown them at once, and the
+//! stack.
 //!
 //! - The bound is [`Builder::watchdog`](crate::Builder::watchdog), default 100 ms: what asyncio
 //!   calls slow (`loop.slow_callback_duration`) and what people feel as a delay. 0 turns it off.

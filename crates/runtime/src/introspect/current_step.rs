@@ -65,7 +65,7 @@ impl CurrentStep {
     }
 
     /// What can be said of a loop that does not answer.
-    pub(crate) fn stuck(&self, last: Option<Arc<Snapshot>>) -> Stuck {
+    pub(crate) fn stuck(&self, stack: Vec<String>, last: Option<Arc<Snapshot>>) -> Stuck {
         let stepping = self.lock();
         let task = match (stepping.task, stepping.place) {
             (Some(id), Some(place)) => Some(StuckTask {
@@ -79,6 +79,7 @@ impl CurrentStep {
             task,
             since: clock::read().saturating_duration_since(stepping.since),
             waiting_behind: stepping.behind,
+            stack,
             last,
         }
     }
@@ -99,6 +100,10 @@ pub struct Stuck {
     pub since: Duration,
     /// Tasks that were ready when the step began, and wait behind it.
     pub waiting_behind: usize,
+    /// The functions in which it is stuck, the innermost first. Taken by the
+    /// [watchdog](crate::debug) when the step was over its bound, and now and then afterwards;
+    /// empty before that, and where there is none.
+    pub stack: Vec<String>,
     /// The last snapshot that somebody had asked for.
     pub last: Option<Arc<Snapshot>>,
 }

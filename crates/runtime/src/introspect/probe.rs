@@ -6,6 +6,7 @@ use crate::introspect::{Snapshot, Stuck, TurnTrace};
 use crate::runtime::{current, with_current};
 use crate::scope::{LoopHandle, loop_handle};
 use crate::task::TaskId;
+use crate::watchdog::Pulse;
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,11 +27,13 @@ const REST_PER_SNAPSHOT: u32 = 9;
 #[must_use]
 #[track_caller]
 pub fn probe() -> Probe {
-    let current_step = with_current(|core| core.observe().current_step.clone());
+    let (current_step, pulse) =
+        with_current(|core| (core.observe().current_step.clone(), core.pulse.clone()));
     Probe {
         desk: Arc::new(Desk {
             handle: loop_handle(),
             current_step,
+            pulse,
             book: Mutex::default(),
         }),
     }
@@ -60,6 +63,7 @@ pub struct Probe {
 struct Desk {
     handle: LoopHandle,
     current_step: Arc<CurrentStep>,
+    pulse: Arc<Pulse>,
     book: Mutex<Book>,
 }
 
@@ -267,7 +271,11 @@ impl Desk {
     fn no_answer(&self) -> NoAnswer {
         match self.handle.has_ended() {
             true => NoAnswer::Ended,
-            false => NoAnswer::Stuck(self.current_step.stuck(self.book().last.clone())),
+            false => {
+                let stack = self.pulse.stack().unwrap_or_default().to_vec();
+                let last = self.book().last.clone();
+                NoAnswer::Stuck(self.current_step.stuck(stack, last))
+            }
         }
     }
 

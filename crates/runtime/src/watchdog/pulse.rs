@@ -1,12 +1,13 @@
 //! What the loop is doing at this moment, for other threads to read.
 //!
 //! The loop writes and never waits: two stores a step, a store and an exchange around a wait for
-//! I/O. Whoever reads takes no lock, so that a loop that is stuck can be looked at, and costs
-//! the loop nothing.
+//! I/O. It takes no lock, so that a loop that is stuck can be looked at, and costs the loop
+//! nothing.
 
+use super::stacks::Calls;
 use crate::task::TaskId;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 
 /// Shared by a loop (`Core::pulse`) and those who watch it. [`read`](Pulse::read) is for
@@ -22,6 +23,8 @@ pub(crate) struct Pulse {
     /// Whether the watchdog sleeps until the loop is up again.
     watchdog_sleeps: AtomicBool,
     watchdog: OnceLock<Thread>,
+    /// Where the loop was when it was caught last. Never touched by the loop.
+    stack: Mutex<Option<(Beat, Calls)>>,
 }
 
 /// What a look at a [`Pulse`] sees.
@@ -59,6 +62,7 @@ impl Pulse {
             is_wanted: AtomicBool::new(false),
             watchdog_sleeps: AtomicBool::new(false),
             watchdog: OnceLock::new(),
+            stack: Mutex::default(),
         }
     }
 
@@ -155,6 +159,22 @@ impl Pulse {
     pub(crate) fn want_no_more(&self) {
         self.is_wanted.store(false, Ordering::Relaxed);
     }
+
+    /// The watchdog has seen where the loop is stuck.
+    pub(crate) fn show_stack(&self, beat: Beat, calls: Calls) {
+        *self.shown() = Some((beat, calls));
+    }
+
+    /// Where the loop was seen in what it is doing still; `None` when nobody has looked yet.
+    pub(crate) fn stack(&self) -> Option<Calls> {
+        let shown = self.shown();
+        let (beat, calls) = shown.as_ref()?;
+        (*beat == self.read()).then(|| calls.clone())
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Option<(Beat, Calls)>> {
+        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +200,19 @@ mod tests {
         doing(Doing::Waiting, 2);
         pulse.stop();
         doing(Doing::Nothing, 2);
+    }
+
+    #[test]
+    fn a_stack_is_shown_for_as_long_as_the_step_lasts_that_it_is_of() {
+        let pulse = Pulse::new();
+        pulse.start_step(task(3));
+        assert_eq!(pulse.stack(), None);
+        let calls: Calls = vec!["reads (a.rs:1)".to_owned()].into();
+        pulse.show_stack(pulse.read(), calls.clone());
+        assert_eq!(pulse.stack(), Some(calls));
+        // The same task, the next step.
+        pulse.start_step(task(3));
+        assert_eq!(pulse.stack(), None);
     }
 
     #[test]

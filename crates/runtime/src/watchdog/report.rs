@@ -1,5 +1,6 @@
 //! What a watchdog says.
 
+use super::stacks::Calls;
 use super::watch::Seen;
 use crate::task::TaskId;
 use std::panic::Location;
@@ -26,15 +27,19 @@ pub(crate) struct LateStep {
 /// A step that was caught while it lasted.
 pub(super) struct CaughtStep {
     pub(super) seen: Seen,
-    pub(super) stack: Option<String>,
+    pub(super) stack: Option<Calls>,
 }
 
 /// What stands in the place of a stack.
 const NO_STACK: &str = "could not be taken";
 
 impl CaughtStep {
-    fn stack(&self) -> &str {
-        self.stack.as_deref().unwrap_or(NO_STACK)
+    /// In one line, as fields of a log are.
+    fn stack(&self) -> String {
+        match &self.stack {
+            Some(calls) => calls.join(" <- "),
+            None => NO_STACK.to_owned(),
+        }
     }
 
     /// The step has ended.

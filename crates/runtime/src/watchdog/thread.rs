@@ -1,7 +1,7 @@
 //! The thread that watches a loop, from its beginning to its end.
 
 use super::report::{CaughtStep, LateStep};
-use super::stacks;
+use super::stacks::{self, Calls};
 use super::watch::{Seen, Verdict, Watch};
 use super::{Doing, Pulse};
 use crate::{clock, context};
@@ -167,9 +167,11 @@ impl Watcher {
         self.caught.push(caught);
     }
 
-    fn take_stack(&self, seen: Seen) -> Option<String> {
+    fn take_stack(&self, seen: Seen) -> Option<Calls> {
         let is_still_there = || self.shared.pulse.read() == seen.beat;
-        stacks::take(self.thread.as_ref()?, is_still_there)
+        let calls = stacks::take(self.thread.as_ref()?, is_still_there)?;
+        self.shared.pulse.show_stack(seen.beat, calls.clone());
+        Some(calls)
     }
 
     fn tell_stuck(&mut self, seen: Seen) {

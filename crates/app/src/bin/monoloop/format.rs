@@ -102,6 +102,13 @@ pub(crate) fn warning(report: &Report, of: &LoopReport) -> Option<String> {
     Some(format!("{which}{}{behind}; {tasks}", text(&stuck.message)))
 }
 
+/// Where a loop is stuck, a line each; empty when all is well, or nobody knows.
+pub(crate) fn stack(of: &LoopReport) -> Vec<String> {
+    let stuck = of.stuck.iter().filter(|_| of.state != LoopState::Turning);
+    let calls = stuck.flat_map(|stuck| &stuck.stack);
+    calls.map(|call| format!("  in {}", text(call))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,7 +49,10 @@ pub(crate) fn run(target: &Target, flags: &Flags) -> Result<(), Failure> {
 pub(crate) fn warn(report: &Report) {
     for of in &report.loops {
         if let Some(warning) = format::warning(report, of) {
-            let _ = writeln!(io::stderr(), "{warning}");
+            let lines = std::iter::once(warning).chain(format::stack(of));
+            for line in lines {
+                let _ = writeln!(io::stderr(), "{line}");
+            }
         }
     }
 }

@@ -35,6 +35,9 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Calls of a loop that is stuck that are shown: the tasks have to fit, too.
+const CALLS_MAX: usize = 6;
+
 /// What tasks had done at the last look, by loop and id.
 type Seen = HashMap<(usize, String), u64>;
 
@@ -135,6 +138,9 @@ fn write_heading(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         )?;
         if let Some(warning) = format::warning(report, of) {
             writeln!(to, "{warning}")?;
+            for call in format::stack(of).iter().take(CALLS_MAX) {
+                writeln!(to, "{call}")?;
+            }
         }
     }
     Ok(())
