@@ -375,7 +375,7 @@ fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 
 #[cfg(not(target_os = "linux"))]
 fn receive(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    io::Read::read(&mut stream, buffer)
+    stream.read(buffer)
 }
 
 #[cfg(not(target_os = "linux"))]
