@@ -304,7 +304,7 @@ fn a_debug_mode_that_there_is_not_is_refused_with_what_there_is() {
     command.env("MONOLOOP_DEBUG", "maybe");
     let ended = command.output().unwrap();
     let text = String::from_utf8_lossy(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(1), "{text}");
+    assert_eq!(ended.status.code(), Some(2), "{text}");
     assert!(
         text.contains("MONOLOOP_DEBUG=\"maybe\"") && text.contains("set 1"),
         "{text}"
