@@ -161,12 +161,6 @@ pub(crate) trait Driver {
     #[cfg(unix)]
     fn try_send_to(&mut self, socket: SocketId, bytes: &[u8], to: &Address) -> io::Result<()>;
 
-    /// Completes when there is something to receive, and stays complete until a receive has found
-    /// nothing. For descriptors that report something without being read, as that of a
-    /// child process which has ended.
-    #[allow(dead_code, reason = "pipes and child processes wait by it")]
-    fn readable(&mut self, socket: SocketId, caller: &Caller<'_>) -> Poll<io::Result<()>>;
-
     /// Closes a socket of any kind. Returns who waited for it, for the caller to drop.
     fn close(&mut self, socket: SocketId) -> [Waiter; 2];
 

@@ -282,15 +282,6 @@ impl<W: Watch> Driver for Readiness<W> {
         self.io(socket)?.write_to(bytes, to).map(drop)
     }
 
-    fn readable(&mut self, socket: SocketId, caller: &Caller<'_>) -> Poll<io::Result<()>> {
-        let socket = self.sockets.get(socket)?;
-        if !socket.ready.readable {
-            caller.wait_in(&mut socket.reader);
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
-    }
-
     fn close(&mut self, socket: SocketId) -> [Waiter; 2] {
         // Closing the descriptor takes it out of the selector: it is never duplicated.
         match self.sockets.0.remove(socket.0) {

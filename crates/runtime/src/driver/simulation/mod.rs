@@ -553,10 +553,6 @@ impl Driver for Simulation {
         Err(unsupported("UnixDatagram"))
     }
 
-    fn readable(&mut self, _: SocketId, _: &Caller<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Err(unsupported("waiting for a descriptor")))
-    }
-
     fn close(&mut self, socket: SocketId) -> [Waiter; 2] {
         match self.sockets.get(socket.0).map(|socket| &socket.kind) {
             None => [Waiter::NOBODY; 2],
