@@ -20,7 +20,7 @@ fn reference(mut input: &[u8]) -> Option<(Vec<u8>, &[u8])> {
             }
             None => (line, &b""[..]),
         };
-        if size.is_empty() || size.len() > 16 || !size.iter().all(u8::is_ascii_hexdigit) {
+        if size.is_empty() || !size.iter().all(u8::is_ascii_hexdigit) {
             return None;
         }
         if !is_extensions(extensions) {

@@ -145,7 +145,7 @@ fn a_higher_minor_version_is_no_excuse() {
     );
     check_with(
         small(),
-        "GET /2345678 HTTP/1.2\r\n\r\n",
+        "GET /23456789012345678901 HTTP/1.2\r\n\r\n",
         "error TargetTooLong { limit: 20 } -> Some(414)",
     );
 }
@@ -163,6 +163,9 @@ fn targets_in_no_form_their_method_allows() {
         "GET /<a> HTTP/1.1",
         "GET /a\\b HTTP/1.1",
         "GET /\u{e9} HTTP/1.1",
+        "GET /% HTTP/1.1",
+        "GET /%zz HTTP/1.1",
+        "GET /a%2?b HTTP/1.1",
         "GET http:// HTTP/1.1",
         "GET http:///a HTTP/1.1",
         "GET http://u@a/ HTTP/1.1",
@@ -455,7 +458,8 @@ fn malformed_chunk_sizes() {
         "5\u{e9}",
         "\"5\"",
         "10000000000000000",
-        "00000000000000005",
+        "010000000000000000",
+        "00000000000000000x",
         "ffffffffffffffffff",
         "5\rx",
         "5\r\r",
@@ -575,42 +579,72 @@ fn small() -> Limits {
 }
 
 #[test]
-fn a_request_line_may_be_as_long_as_its_limit() {
-    check_with(
-        small(),
-        "GET /2345678 HTTP/1.0\r\n\r\n",
-        "error TargetTooLong { limit: 20 } -> Some(414)",
-    );
-    check_with(
-        small(),
-        "GET /234567 HTTP/1.0\r\n\r\n",
-        "GET /234567 1.0 close | end | closed",
-    );
+fn a_target_may_be_as_long_as_its_limit() {
+    let limits = Limits {
+        head_bytes_max: 200,
+        ..small()
+    };
+    let target = |len: usize| format!("/{}", "a".repeat(len - 1));
+    let error = "error TargetTooLong { limit: 20 } -> Some(414)";
+    for method in ["GET", "M", &"M".repeat(54)] {
+        check_with(
+            limits.clone(),
+            format!("{method} {} HTTP/1.0\r\n\r\n", target(20)),
+            &format!("{method} {} 1.0 close | end | closed", target(20)),
+        );
+        check_with(
+            limits.clone(),
+            format!("{method} {} HTTP/1.0\r\n\r\n", target(21)),
+            error,
+        );
+    }
     // Not whole yet, and too long already.
+    check_with(limits.clone(), format!("GET {}", target(82)), error);
+    check_with(limits.clone(), format!("GET {}", target(80)), "waiting");
+    // A fault of the line's grammar is told first where the line is there to be seen.
     check_with(
-        small(),
-        "GET /2345678 HTTP/1.0\r",
-        "error TargetTooLong { limit: 20 } -> Some(414)",
-    );
-    check_with(small(), "GET /234567 HTTP/1.0\r", "waiting");
-    check_with(
-        small(),
-        "A".repeat(22),
-        "error TargetTooLong { limit: 20 } -> Some(414)",
-    );
-    check_with(
-        small(),
-        "A".repeat(100),
-        "error TargetTooLong { limit: 20 } -> Some(414)",
+        limits,
+        format!("GET {}\r\n", target(21)),
+        "error RequestLine -> Some(400)",
     );
 }
 
 #[test]
-fn a_request_line_is_too_long_whatever_ends_it() {
-    let error = "error TargetTooLong { limit: 20 } -> Some(414)";
-    check_with(small(), "GET /23456789 HTTP/1.0\n", error);
+fn a_method_that_leaves_no_room_for_a_target_is_not_implemented() {
+    let error = "error MethodTooLong -> Some(501)";
     check_with(
         small(),
+        "A".repeat(86),
+        "error HeadTooLarge { limit: 60 } -> Some(431)",
+    );
+    let limits = Limits {
+        head_bytes_max: 200,
+        ..small()
+    };
+    check_with(limits.clone(), "A".repeat(85), "waiting");
+    check_with(limits.clone(), "A".repeat(86), error);
+    check_with(limits.clone(), "A".repeat(150), error);
+    check_with(
+        limits,
+        format!("{} / HTTP/1.1\r\n\r\n", "A".repeat(76)),
+        error,
+    );
+    check(format!("{} / HTTP/1.1\r\n\r\n", "A".repeat(10_000)), error);
+}
+
+#[test]
+fn a_request_line_is_too_long_whatever_ends_it() {
+    let limits = Limits {
+        head_bytes_max: 200,
+        ..small()
+    };
+    check_with(
+        limits.clone(),
+        format!("GET /{} HTTP/1.0\n", "a".repeat(80)),
+        "error TargetTooLong { limit: 20 } -> Some(414)",
+    );
+    check_with(
+        limits,
         "GET /234567 HTTP/1.0\n",
         "error BareLineFeed -> Some(400)",
     );
@@ -757,6 +791,25 @@ fn chunks_that_add_up_over_the_limit_are_refused_at_their_size() {
         limits,
         chunked("1\r\n0\r\nffffffffffffffff\r\n"),
         r#"POST / chunked | "0" | error BodyTooLarge { limit: 10 } -> Some(413)"#,
+    );
+}
+
+#[test]
+fn zeros_before_a_chunk_size_are_bounded_beyond_sixteen_digits() {
+    let limits = Limits {
+        head_bytes_max: 100,
+        ..small()
+    };
+    // Six in all, in two sizes.
+    check_with(
+        limits.clone(),
+        chunked("000000000000000001\r\nx\r\n00000000000000000000\r\n\r\n"),
+        r#"POST / chunked | "x" | end | idle"#,
+    );
+    check_with(
+        limits,
+        chunked("000000000000000001\r\nx\r\n000000000000000000000\r\n\r\n"),
+        r#"POST / chunked | "x" | error ChunkExtensionsTooLarge { limit: 6 } -> Some(400)"#,
     );
 }
 

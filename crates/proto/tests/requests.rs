@@ -69,6 +69,15 @@ fn a_chunked_body_ends_with_its_last_chunk() {
 }
 
 #[test]
+fn a_chunk_size_may_begin_with_any_number_of_zeros() {
+    check(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+         00000000000000000000000000000005\r\nhello\r\n0000000000000000000000\r\n\r\n",
+        r#"POST / chunked | "hello" | end | idle"#,
+    );
+}
+
+#[test]
 fn chunk_extensions_are_passed_over() {
     check(
         concat!(
@@ -228,13 +237,17 @@ fn all_four_target_forms_are_served() {
         ("GET", "http://example.com/a"),
         ("OPTIONS", "*"),
         ("OPTIONS", "/"),
-        ("CONNECT", "example.com:443"),
     ] {
         check(
             format!("{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n"),
             &format!("{method} {target} | end | idle"),
         );
     }
+    // What is behind it was perhaps meant for the tunnel.
+    check(
+        "CONNECT example.com:443 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "CONNECT example.com:443 | end | closed",
+    );
 }
 
 #[test]

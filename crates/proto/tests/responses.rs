@@ -545,6 +545,42 @@ fn a_request_in_progress_is_answered_once_when_receiving_stops() {
     assert!(!connection.awaits_head());
 }
 
+#[test]
+fn a_connect_that_is_turned_down_closes() {
+    check(
+        "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n",
+        501,
+        Sized(5),
+        "HTTP/1.1 501 Not Implemented\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello",
+        Close,
+    );
+}
+
+#[test]
+fn a_body_that_ends_with_the_connection_is_told_from_one_with_an_end_of_its_own() {
+    for (request, length, is_ended_by_close) in [
+        ("GET / HTTP/1.0\r\n\r\n", Chunked, true),
+        ("GET / HTTP/1.0\r\n\r\n", Sized(0), false),
+        ("HEAD / HTTP/1.0\r\n\r\n", Chunked, false),
+        (GET, Chunked, false),
+    ] {
+        let mut connection = asked(request);
+        assert!(!connection.is_ended_by_close());
+        let mut out = Vec::new();
+        connection
+            .send_head(StatusCode::OK, length, &mut out)
+            .unwrap()
+            .finish();
+        assert_eq!(
+            connection.is_ended_by_close(),
+            is_ended_by_close,
+            "{request}"
+        );
+        let _ = connection.send_end(&mut out).unwrap();
+        assert!(!connection.is_ended_by_close(), "it is whole");
+    }
+}
+
 // Errors of the caller
 
 #[test]
@@ -560,6 +596,10 @@ fn fields_of_the_connection_are_refused() {
         header::CONTENT_LENGTH,
         header::TRANSFER_ENCODING,
         header::CONNECTION,
+        header::TRAILER,
+        header::TE,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
     ] {
         assert_eq!(fields.field(&name, &value), Err(SendError::ReservedField));
         assert_eq!(
@@ -696,7 +736,7 @@ fn statuses_that_are_not_final_are_refused() {
             .map(drop)
             .err()
     };
-    for informational in [100, 101, 103] {
+    for informational in [100, 101, 103, 199, 600, 999] {
         let code = StatusCode::from_u16(informational).unwrap();
         assert_eq!(
             status(GET, informational),

@@ -9,10 +9,11 @@ pub(super) const HOST_NAME: u8 = 1;
 ///
 /// This is RFC 3986 and what the URL standard has browsers send raw beyond it: `[`, `]`, `^`, `` ` ``,
 /// `{`, `|` and `}`. A fragment is never sent, so `#` is refused, and a backslash in a path is what
-/// path traversals are made of.
+/// path traversals are made of. `%` is not among them: what follows it has to be looked at.
 pub(super) const PATH: u8 = 2;
 
-/// The query of a request target: what a path may hold, `?` and `\`.
+/// The query of a request target: what a path may hold, `?`, `\` and `%`, which browsers send raw as
+/// well, also where nothing is encoded by it.
 pub(super) const QUERY: u8 = 4;
 
 /// A token (`tchar` of RFC 9110 §5.6.2).
@@ -31,7 +32,7 @@ static CLASSES: [u8; 256] = {
 const fn classes_of(byte: u8) -> u8 {
     let in_target = match byte {
         b'"' | b'#' | b'<' | b'>' => 0,
-        b'?' | b'\\' => QUERY,
+        b'?' | b'\\' | b'%' => QUERY,
         b'!'..=b'~' => PATH | QUERY,
         _ => 0,
     };

@@ -117,6 +117,12 @@ impl Chunked {
                     self.size_digits += 1;
                     return Ok(Size);
                 }
+                // The grammar has any number of digits: more than sixteen begin with zeros, which are
+                // counted with the extensions. Its value decides, and may not overflow.
+                (b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F', _) if self.left >> 60 == 0 => {
+                    self.left = (self.left << 4) | u64::from(hex_digit(byte));
+                    Size
+                }
                 (_, 0) => return Err(RecvError::ChunkSize),
                 (b'\r', _) => SizeLf,
                 (b';', _) => ExtensionStart,

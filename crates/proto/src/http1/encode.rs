@@ -1,6 +1,6 @@
 //! Heads on their way out: status line, fields, and the check that nothing else gets in.
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue, UPGRADE};
 use http::{Method, StatusCode};
 
 use super::error::SendError;
@@ -9,8 +9,9 @@ use super::prepared::{FieldLine, FieldName};
 
 /// Writes the fields of a head that was begun; the empty line follows when it is dropped.
 ///
-/// Framing and persistence are the connection's: `Content-Length`, `Transfer-Encoding` and
-/// `Connection` are refused.
+/// Framing and what is meant for the next hop alone are the connection's: `Content-Length`,
+/// `Transfer-Encoding`, `Trailer`, `Connection`, `Keep-Alive`, `Proxy-Connection` and `TE` are refused
+/// (RFC 9110 §7.6.1), and `Upgrade` anywhere but in [`field`](Self::field).
 #[derive(Debug)]
 pub struct FieldWriter<'a> {
     out: &'a mut Vec<u8>,
@@ -28,12 +29,18 @@ impl<'a> FieldWriter<'a> {
     /// (RFC 9110 §7.8, §15.5.22).
     #[inline]
     pub fn field(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), SendError> {
-        let name = checked_name(name)?;
-        if name == "upgrade" {
-            push_field(self.out, "connection", b"upgrade");
+        match checked_name(name) {
+            Ok(name) => push_field(self.out, name, value.as_bytes()),
+            Err(_) if *name == UPGRADE => self.upgrade(value),
+            Err(error) => return Err(error),
         }
-        push_field(self.out, name, value.as_bytes());
         Ok(())
+    }
+
+    #[cold]
+    fn upgrade(&mut self, value: &HeaderValue) {
+        push_field(self.out, "connection", b"upgrade");
+        push_field(self.out, "upgrade", value.as_bytes());
     }
 
     /// Writes one field whose value is not a `HeaderValue` yet: it is checked here, so that a CR or
@@ -119,7 +126,8 @@ impl EncodedFields {
 fn checked_name(name: &HeaderName) -> Result<&str, SendError> {
     // A `HeaderName` is in lower case.
     match name.as_str() {
-        "content-length" | "transfer-encoding" | "connection" => Err(SendError::ReservedField),
+        "content-length" | "transfer-encoding" | "connection" | "trailer" | "keep-alive"
+        | "proxy-connection" | "te" | "upgrade" => Err(SendError::ReservedField),
         name => Ok(name),
     }
 }

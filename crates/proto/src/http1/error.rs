@@ -17,11 +17,14 @@ pub enum RecvError {
     /// The request target is in none of the four forms, in one its method does not allow, or holds
     /// bytes that a URI cannot (RFC 9112 §3.2).
     Target,
-    /// The request line is longer than `target_bytes_max` (RFC 9112 §3).
+    /// The request target is longer than `target_bytes_max` (RFC 9112 §3).
     TargetTooLong {
         /// The bound, in bytes.
         limit: u32,
     },
+    /// The request line is all method by where its target should have begun: longer than any that is
+    /// implemented (RFC 9112 §3).
+    MethodTooLong,
     /// A well-formed version of another major than 1 (RFC 9110 §15.6.6). A request of a higher minor
     /// version than 1.1 is taken for one of 1.1 (RFC 9110 §2.5).
     Version,
@@ -70,7 +73,7 @@ pub enum RecvError {
         /// The bound, in bytes.
         limit: u64,
     },
-    /// A chunk size is not 1 to 16 hexadecimal digits (RFC 9112 §7.1).
+    /// A chunk size is not a hexadecimal number that fits 64 bits (RFC 9112 §7.1).
     ChunkSize,
     /// A chunk extension is malformed (RFC 9112 §7.1.1).
     ChunkExtension,
@@ -127,7 +130,7 @@ impl RecvError {
             | Self::TrailersTooLarge { .. } => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
             Self::BodyTooLarge { .. } => Some(StatusCode::PAYLOAD_TOO_LARGE),
             Self::Expectation => Some(StatusCode::EXPECTATION_FAILED),
-            Self::UnknownCoding => Some(StatusCode::NOT_IMPLEMENTED),
+            Self::MethodTooLong | Self::UnknownCoding => Some(StatusCode::NOT_IMPLEMENTED),
             Self::Version => Some(StatusCode::HTTP_VERSION_NOT_SUPPORTED),
             Self::UnexpectedEof
             | Self::StatusLine
@@ -143,8 +146,9 @@ impl fmt::Display for RecvError {
             Self::RequestLine => f.write_str("malformed request line"),
             Self::Target => f.write_str("invalid request target"),
             Self::TargetTooLong { limit } => {
-                write!(f, "request line over the limit of {limit} bytes")
+                write!(f, "request target over the limit of {limit} bytes")
             }
+            Self::MethodTooLong => f.write_str("method longer than any that is implemented"),
             Self::Version => f.write_str("HTTP version is not 1.x"),
             Self::BareLineFeed => f.write_str("line feed without carriage return"),
             Self::EmptyLines { limit } => {
@@ -197,8 +201,9 @@ pub enum SendError {
     HeadAlreadySent,
     /// Body or end before the head.
     HeadMissing,
-    /// The status is informational, or accepts a tunnel, which is not implemented: 1xx, or 2xx to
-    /// CONNECT (RFC 9110 §9.3.6, §15.2).
+    /// The status is not that of a final response, from 200 to 599, or accepts a tunnel, which is not
+    /// implemented: 2xx to CONNECT (RFC 9110 §9.3.6, §15). Who accepts another protocol calls
+    /// [`Connection::send_upgrade`](super::Connection::send_upgrade).
     UnsupportedStatus(StatusCode),
     /// A switch to another protocol that the request did not ask for (RFC 9110 §7.8).
     UpgradeNotAsked,
@@ -212,8 +217,9 @@ pub enum SendError {
         /// Bytes that are missing.
         missing: u64,
     },
-    /// Framing and persistence are the connection's business: `Content-Length`,
-    /// `Transfer-Encoding` and `Connection` are written by it (and `Host` by a client).
+    /// Framing and what is meant for the next hop alone are the connection's business:
+    /// `Content-Length`, `Transfer-Encoding`, `Trailer`, `Connection`, `Keep-Alive`,
+    /// `Proxy-Connection` and `TE` (RFC 9110 §7.6.1), and `Host` a client's.
     ReservedField,
     /// A value with a control byte other than a tab (RFC 9110 §5.5).
     FieldValue,

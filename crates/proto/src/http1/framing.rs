@@ -5,6 +5,12 @@ use memchr::memchr_iter;
 use super::error::RecvError;
 use super::limits::Limits;
 
+/// Bytes of a method. The longest one that is registered with IANA has 17.
+const METHOD_BYTES_MAX: usize = 54;
+
+/// Bytes of a request line beside its target.
+const LINE_REST_BYTES_MAX: usize = METHOD_BYTES_MAX + b"  HTTP/1.1".len();
+
 /// How far a head was searched, so that bytes that trickle in are looked at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeadScan {
@@ -46,10 +52,8 @@ impl HeadScan {
         let from = self.scanned as usize;
         for lf in memchr_iter(b'\n', &window[from..]).map(|at| from + at) {
             // One byte more than the limit may be the CR of a line that just fits.
-            if self.line_end == 0 && lf > limits.target_bytes_max as usize + 1 {
-                return Err(RecvError::TargetTooLong {
-                    limit: limits.target_bytes_max,
-                });
+            if self.line_end == 0 && lf > line_bytes_max(limits) + 1 {
+                return Err(line_too_long(window, limits));
             }
             if lf == 0 || window[lf - 1] != b'\r' {
                 return Err(RecvError::BareLineFeed);
@@ -61,10 +65,8 @@ impl HeadScan {
             }
         }
         self.scanned = window.len() as u32;
-        if self.line_end == 0 && window.len() > limits.target_bytes_max as usize + 1 {
-            return Err(RecvError::TargetTooLong {
-                limit: limits.target_bytes_max,
-            });
+        if self.line_end == 0 && window.len() > line_bytes_max(limits) + 1 {
+            return Err(line_too_long(window, limits));
         }
         if received.len() >= limits.head_bytes_max as usize {
             return Err(RecvError::HeadTooLarge {
@@ -78,6 +80,25 @@ impl HeadScan {
     #[inline]
     pub(super) fn line_end(&self) -> Option<usize> {
         (self.line_end != 0).then_some(self.line_end as usize)
+    }
+}
+
+/// Bytes of a request line without its CRLF, at most.
+#[inline]
+pub(super) fn line_bytes_max(limits: &Limits) -> usize {
+    limits.target_bytes_max as usize + LINE_REST_BYTES_MAX
+}
+
+/// A request line of so many bytes is too long for its target or, when none has begun by then, for
+/// its method (RFC 9112 §3).
+#[cold]
+fn line_too_long(line: &[u8], limits: &Limits) -> RecvError {
+    if line[..=METHOD_BYTES_MAX].contains(&b' ') {
+        RecvError::TargetTooLong {
+            limit: limits.target_bytes_max,
+        }
+    } else {
+        RecvError::MethodTooLong
     }
 }
 

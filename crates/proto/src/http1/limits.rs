@@ -6,8 +6,11 @@
 /// request is refused or accepted alike in one packet or in a thousand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the request line without its CRLF; beyond it `414`. Default 8 KiB: RFC 9112 §3 asks
-    /// for at least 8,000 octets, and it is what one of nginx's `large_client_header_buffers` holds.
+    /// Bytes of a request target; beyond it `414`. Default 8 KiB: RFC 9112 §3 asks for request lines
+    /// of at least 8,000 octets, and one of nginx's `large_client_header_buffers` holds as much.
+    ///
+    /// With its method, its version and the spaces between them a request line has at most 64 bytes
+    /// more. A method that leaves no room for a target by then is answered `501`.
     pub target_bytes_max: u32,
 
     /// Bytes of a whole head, from the first byte of the request line (or status line) through the
@@ -25,8 +28,9 @@ pub struct Limits {
     /// Response bodies are not bounded by it: a client hands them on without holding them.
     pub body_bytes_max: u64,
 
-    /// Bytes of chunk extensions in a whole body; beyond it `400`. Nobody sends any; unbounded they
-    /// let a peer spend our time for a body of one byte (RFC 9112 §7.1.1). Default 1 KiB.
+    /// Bytes of chunk extensions in a whole body, and of zeros before chunk sizes where they have more
+    /// than sixteen digits; beyond it `400`. Nobody sends any; unbounded they let a peer spend our
+    /// time for a body of one byte (RFC 9112 §7.1.1). Default 1 KiB.
     pub chunk_extension_bytes_max: u32,
 
     /// Bytes of a trailer section with its empty line; beyond it `431`. Default 8 KiB, half a head.

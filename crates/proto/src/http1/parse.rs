@@ -8,6 +8,7 @@ use httparse::{Header, Request, Status};
 
 use super::error::RecvError;
 use super::fields::Facts;
+use super::framing::line_bytes_max;
 use super::head::{FieldSpans, Parsed, RequestHead, Span, Version};
 use super::limits::Limits;
 use super::target;
@@ -64,7 +65,7 @@ pub(super) fn parse_head(
         Err(Refusal::Rule(error)) => Err(error),
         refused => {
             // A fault of the request line comes first in the stream and is told first.
-            check_request_line(&head[..line_end])?;
+            check_request_line(&head[..line_end], limits)?;
             Err(match refused {
                 Err(Refusal::Grammar(httparse::Error::TooManyHeaders)) => {
                     RecvError::TooManyFields {
@@ -114,10 +115,11 @@ fn parse_into<'b>(
         Version::Http11
     };
     let target_span = span_of(target.as_bytes(), head);
+    check_target_len(target, limits)?;
+    // The search for the end of the line knows by which of its parts.
     let line_len = target_span.range().end + b" HTTP/1.1".len();
-    if line_len > limits.target_bytes_max as usize {
-        let limit = limits.target_bytes_max;
-        return Err(RecvError::TargetTooLong { limit }.into());
+    if line_len > line_bytes_max(limits) {
+        return Err(RecvError::MethodTooLong.into());
     }
     // httparse takes a bare LF for the end of a line, and nothing else: every line ends in CRLF when
     // the byte before each LF is a CR, and the LF is right before the next line.
@@ -177,7 +179,7 @@ fn parse_into<'b>(
 
 /// Refuses a malformed request line, given with its CRLF, without the fields behind it.
 #[cold]
-pub(super) fn check_request_line(line: &[u8]) -> Result<(), RecvError> {
+pub(super) fn check_request_line(line: &[u8], limits: &Limits) -> Result<(), RecvError> {
     let line = &*as_known_version(line, line.len());
     let mut request = Request::new(&mut []);
     // Fields are missing, so a line that is well-formed is `Partial`.
@@ -195,8 +197,19 @@ pub(super) fn check_request_line(line: &[u8]) -> Result<(), RecvError> {
             _ => RecvError::RequestLine,
         });
     }
+    check_target_len(target, limits)?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| RecvError::RequestLine)?;
     target::parse(&method, target.as_bytes()).map(drop)
+}
+
+#[inline]
+fn check_target_len(target: &str, limits: &Limits) -> Result<(), RecvError> {
+    if target.len() > limits.target_bytes_max as usize {
+        return Err(RecvError::TargetTooLong {
+            limit: limits.target_bytes_max,
+        });
+    }
+    Ok(())
 }
 
 /// The same head with the version 1.1 in place of a higher minor one, which is to be taken for the

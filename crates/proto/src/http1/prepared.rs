@@ -107,7 +107,16 @@ const fn name_len(line: &[u8]) -> usize {
 }
 
 /// What [`FieldWriter::field`](super::FieldWriter::field) refuses too.
-const RESERVED: [&[u8]; 3] = [b"content-length:", b"transfer-encoding:", b"connection:"];
+const RESERVED: [&[u8]; 8] = [
+    b"content-length:",
+    b"transfer-encoding:",
+    b"connection:",
+    b"trailer:",
+    b"keep-alive:",
+    b"proxy-connection:",
+    b"te:",
+    b"upgrade:",
+];
 
 const fn starts_with(line: &[u8], prefix: &[u8]) -> bool {
     let mut at = 0;
@@ -142,6 +151,9 @@ mod tests {
             "content-length: ",
             "transfer-encoding: ",
             "connection: ",
+            "keep-alive: ",
+            "te: ",
+            "upgrade: ",
         ] {
             let outcome = catch_unwind(|| FieldName::from_static(refused));
             assert!(outcome.is_err(), "{refused:?}");

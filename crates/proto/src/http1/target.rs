@@ -38,7 +38,10 @@ pub(super) fn parse(method: &Method, target: &[u8]) -> Result<Parts, RecvError> 
 #[inline(always)]
 fn split_path(target: &[u8], start: usize) -> Option<Parts> {
     let tail = &target[start..];
-    let path_len = count_leading(PATH, tail);
+    let mut path_len = count_leading(PATH, tail);
+    if tail.get(path_len) == Some(&b'%') {
+        path_len = encoded_path_len(tail, path_len)?;
+    }
     let has_query = match &tail[path_len..] {
         [] => false,
         [b'?', query @ ..] if count_leading(QUERY, query) == query.len() => true,
@@ -49,6 +52,20 @@ fn split_path(target: &[u8], start: usize) -> Option<Parts> {
         path: Span::new(start, start + path_len),
         has_query,
     })
+}
+
+/// The length of a path in which something is encoded from `at` on. A `%` without two digits is not
+/// passed on for everyone behind to make something else of (RFC 3986 §2.1).
+#[cold]
+fn encoded_path_len(tail: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(b'%') = tail.get(at) {
+        let digits = tail.get(at + 1..at + 3)?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        at += 3 + count_leading(PATH, &tail[at + 3..]);
+    }
+    Some(at)
 }
 
 #[cold]
@@ -129,7 +146,25 @@ mod tests {
         check(&Method::GET, "//a/../b", Some("- //a/../b -"));
         check(&Method::GET, "/a|b^{c}[d]`", Some("- /a|b^{c}[d]` -"));
         check(&Method::GET, "/?a\\b", Some("- / a\\b"));
-        check(&Method::GET, "/%zz", Some("- /%zz -"));
+        check(&Method::GET, "/%2F%aB?%", Some("- /%2F%aB %"));
+        check(&Method::GET, "/%00b%20/?%zz", Some("- /%00b%20/ %zz"));
+    }
+
+    #[test]
+    fn what_is_encoded_in_a_path_has_two_digits() {
+        for target in [
+            "/%",
+            "/%?",
+            "/%2",
+            "/%zz",
+            "/a%2g",
+            "/%20%",
+            "/%%20",
+            "/%2?0",
+            "http://a/%g0",
+        ] {
+            check(&Method::GET, target, None);
+        }
     }
 
     #[test]

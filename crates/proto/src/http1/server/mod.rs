@@ -124,7 +124,8 @@ impl RequestFlags {
             version: parsed.version,
             is_head: parsed.method == Method::HEAD,
             is_connect: parsed.method == Method::CONNECT,
-            keep_alive: parsed.keep_alive,
+            // Behind a CONNECT that is not answered with a tunnel may come what was meant for it.
+            keep_alive: parsed.keep_alive && parsed.method != Method::CONNECT,
             awaits_continue: parsed.expects_continue,
             asks_upgrade: parsed.asks_upgrade,
         }
@@ -222,6 +223,15 @@ impl Connection {
     #[must_use]
     pub fn awaits_head(&self) -> bool {
         self.send == Send::Head
+    }
+
+    /// Whether the body of the response in progress ends where the connection does, as it has to for
+    /// a HTTP/1.0 peer when its length is not known. Who cannot complete it resets the connection: one
+    /// that is closed would make a whole body of it (RFC 9112 §8).
+    #[inline]
+    #[must_use]
+    pub fn is_ended_by_close(&self) -> bool {
+        self.send == Send::UntilClose
     }
 
     /// Closes after the response in progress or the next one, whose head then says so.

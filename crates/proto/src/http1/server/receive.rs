@@ -106,7 +106,7 @@ impl Connection {
             return Err(RecvError::RequestLine);
         }
         if let (Some(line_end), false) = (scan.line_end(), scan.line_checked) {
-            check_request_line(&self.buffer[..line_end])?;
+            check_request_line(&self.buffer[..line_end], &self.limits)?;
             scan.line_checked = true;
         }
         scanned?;

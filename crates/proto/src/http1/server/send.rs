@@ -61,7 +61,9 @@ impl Connection {
                 return Err(SendError::HeadAlreadySent);
             }
         }
-        if status.is_informational() || (self.request.is_connect && status.is_success()) {
+        if !(200..=599).contains(&status.as_u16())
+            || (self.request.is_connect && status.is_success())
+        {
             return Err(SendError::UnsupportedStatus(status));
         }
         // Who waits for 100 and gets something else sends the body or does not; nothing that comes
