@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::loop_state::LoopState;
+use crate::turn_away::turn_away;
 use monoloop_runtime::net::{TcpListener, TcpStream};
 use monoloop_runtime::{spawn, time, yield_now};
 use std::future::{Future, poll_fn};
@@ -34,8 +35,9 @@ const ACCEPTS_PER_STEP: usize = 32;
 pub(crate) async fn accept_until_draining(
     mut listener: TcpListener,
     shared: Rc<LoopState>,
-    connections_max: usize,
 ) -> usize {
+    let connections_max = shared.bounds.connections_max;
+    let mut is_exhausted = false;
     let mut at_limit = false;
     while !shared.draining.get() {
         if shared.open_connections() >= connections_max {
@@ -52,14 +54,17 @@ pub(crate) async fn accept_until_draining(
         match accept_or_drain(&mut listener, &shared).await {
             None => break,
             Some(Ok((stream, peer))) => {
-                at_limit = false;
+                (at_limit, is_exhausted) = (false, false);
                 serve(stream, peer, &shared);
             }
             Some(Err(error)) if concerns_one_connection(&error) => {
                 tracing::debug!(%error, "a connection was gone before it was accepted");
             }
             Some(Err(error)) => {
-                tracing::warn!(%error, connections = shared.open_connections(), "cannot accept; trying again");
+                // Once for each time, not for each try.
+                if !std::mem::replace(&mut is_exhausted, true) {
+                    tracing::warn!(%error, connections = shared.open_connections(), "cannot accept; trying again");
+                }
                 rest(&shared).await;
             }
         }
@@ -110,12 +115,21 @@ async fn accept_or_drain(
 }
 
 fn serve(stream: TcpStream, peer: SocketAddr, shared: &Rc<LoopState>) {
+    let mut counted = None;
+    if let Some(peers) = &shared.peers {
+        counted = peers.enter(peer.ip());
+        if counted.is_none() {
+            tracing::debug!(%peer, "has all the connections that it may have");
+            return turn_away(stream, shared);
+        }
+    }
     let place = shared.enter();
     let key = place.key();
     let mut connection = Connection::new(stream, peer, place);
     let task = spawn(async move {
         let end = connection.serve().await;
         tracing::debug!(peer = %connection.peer, %end, "connection ended");
+        drop(counted);
     });
     shared.set_task(key, task.task());
 }
@@ -130,12 +144,80 @@ async fn rest(shared: &LoopState) {
     let _ = time::timeout(EXHAUSTED_PAUSE, fewer).await;
 }
 
-/// Whether accepting can go on at once. All other errors mean that descriptors or memory ran
-/// out: accepting again would fail again.
+/// Whether accepting can go on at once, because the error is that of one connection, which is gone
+/// with it. All others (EMFILE, ENFILE, ENOBUFS, ENOMEM, and what is not known) would be met again:
+/// accepting rests, and the listener stays. EINTR is not seen here: the driver tries again.
 fn concerns_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut};
+    use io::ErrorKind::*;
+    #[cfg(unix)]
+    if is_network_error(error) {
+        return true;
+    }
     matches!(
         error.kind(),
-        ConnectionAborted | ConnectionReset | ConnectionRefused | TimedOut
+        ConnectionAborted
+            | ConnectionReset
+            | ConnectionRefused
+            | TimedOut
+            | NetworkDown
+            | NetworkUnreachable
+            | HostUnreachable
+            // A firewall forbids it (accept(2)).
+            | PermissionDenied
     )
+}
+
+/// What the network has to say of a new socket, passed on by Linux as the error of accept(2), which
+/// says to take it for `EAGAIN`. Those of them that have a kind are told by that.
+#[cfg(unix)]
+fn is_network_error(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let of_the_network = [
+        Errno::PROTO,
+        Errno::NOPROTOOPT,
+        Errno::HOSTDOWN,
+        Errno::OPNOTSUPP,
+        #[cfg(target_os = "linux")]
+        Errno::NONET,
+    ];
+    let errno = error.raw_os_error();
+    errno.is_some_and(|errno| of_the_network.iter().any(|one| one.raw_os_error() == errno))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn each_error_that_accept_is_documented_to_have_is_told_apart() {
+        // accept(2), "Error handling" and "ERRORS".
+        let of_one = [
+            Errno::CONNABORTED,
+            Errno::NETDOWN,
+            Errno::PROTO,
+            Errno::NOPROTOOPT,
+            Errno::HOSTDOWN,
+            Errno::NONET,
+            Errno::HOSTUNREACH,
+            Errno::OPNOTSUPP,
+            Errno::NETUNREACH,
+            Errno::PERM,
+        ];
+        let of_all = [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOBUFS,
+            Errno::NOMEM,
+            // No reason to spin.
+            Errno::INVAL,
+            Errno::BADF,
+        ];
+        for errno in of_one {
+            assert!(concerns_one_connection(&errno.into()), "{errno:?}");
+        }
+        for errno in of_all {
+            assert!(!concerns_one_connection(&errno.into()), "{errno:?}");
+        }
+    }
 }

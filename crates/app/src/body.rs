@@ -39,6 +39,8 @@ pub enum BodyError {
     Refused(RecvError),
     /// The peer sent nothing for longer than the body timeout.
     TimedOut,
+    /// The peer sent, but so little that its bytes do not pay for the time they take.
+    TooSlow,
     /// The connection is gone.
     Disconnected,
     /// The response was complete before the body was.
@@ -138,6 +140,7 @@ impl fmt::Display for BodyError {
         match self {
             BodyError::Refused(error) => write!(f, "the request's body was refused: {error}"),
             BodyError::TimedOut => f.write_str("the request's body did not come in time"),
+            BodyError::TooSlow => f.write_str("the request's body came too slowly"),
             BodyError::Disconnected => f.write_str("the peer went away in the middle of the body"),
             BodyError::Abandoned => f.write_str("the response was complete before the body"),
         }
@@ -151,7 +154,7 @@ impl IntoResponse for BodyError {
     fn into_response(self) -> Response {
         let status = match self {
             BodyError::Refused(error) => error.status().unwrap_or(StatusCode::BAD_REQUEST),
-            BodyError::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            BodyError::TimedOut | BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
             BodyError::Disconnected | BodyError::Abandoned => StatusCode::BAD_REQUEST,
         };
         Response::text(format!("{self}\n")).with_status(status)

@@ -3,56 +3,94 @@
 use crate::BodyError;
 use crate::body::BodyFeed;
 use crate::connection::{Connection, deadline_in};
+use crate::peer_deadline::{PeerDeadline, Since, time_for};
 use monoloop_proto::http1::{Event, RecvError};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::Duration;
 
 /// Moves pieces from the connection to the body. Without a body there is nothing to do.
 pub(crate) struct BodyPump<'a> {
     feed: Option<&'a BodyFeed>,
     /// Set while somebody waits for a piece that does not come.
-    deadline: Option<Instant>,
+    waiting: Option<Waiting>,
+    /// How long was waited for pieces that have come, and what they brought.
+    waited: Duration,
+    bytes: u64,
+}
+
+struct Waiting {
+    since: Since,
+    deadline: PeerDeadline,
+    end: BodyError,
 }
 
 impl<'a> BodyPump<'a> {
     pub(crate) fn new(feed: Option<&'a BodyFeed>) -> Self {
         BodyPump {
             feed,
-            deadline: None,
+            waiting: None,
+            waited: Duration::ZERO,
+            bytes: 0,
         }
     }
 
     /// Ready when there is news for whoever reads the body.
     pub(crate) fn poll(&mut self, connection: &mut Connection, cx: &Context<'_>) -> Poll<()> {
         let Some(feed) = self.feed.filter(|feed| feed.poll_wanted(cx)) else {
-            self.deadline = None;
+            self.end_wait(connection);
             return Poll::Pending;
         };
-        if receive_piece(connection, feed, cx).is_ready() {
-            self.deadline = None;
+        if let Poll::Ready(bytes) = receive_piece(connection, feed, cx) {
+            self.bytes += bytes;
+            self.end_wait(connection);
             return Poll::Ready(());
         }
-        let timeout = connection.shared().timeouts.body;
-        self.deadline.get_or_insert_with(|| deadline_in(timeout));
+        if self.waiting.is_none() {
+            self.waiting = Some(self.begin_wait(connection));
+        }
         Poll::Pending
     }
 
+    fn begin_wait(&self, connection: &Connection) -> Waiting {
+        let timeouts = &connection.shared().timeouts;
+        let (mut timeout, mut end) = (timeouts.body, BodyError::TimedOut);
+        if let Some(silence) = timeout {
+            // Only the time is counted in which somebody has waited: it was the peer's.
+            let in_all = time_for(silence, self.bytes, timeouts.body_bytes_per_second_min);
+            let left = in_all.saturating_sub(self.waited);
+            if left < silence {
+                (timeout, end) = (Some(left), BodyError::TooSlow);
+            }
+        }
+        Waiting {
+            since: Since::now(&connection.deadline),
+            deadline: PeerDeadline::at(deadline_in(timeout), &connection.deadline),
+            end,
+        }
+    }
+
+    fn end_wait(&mut self, connection: &Connection) {
+        if let Some(waiting) = self.waiting.take() {
+            self.waited += waiting.since.elapsed(&connection.deadline);
+        }
+    }
+
     /// When a piece that somebody waits for has to have come.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline
+    pub(crate) fn deadline(&mut self) -> Option<&mut PeerDeadline> {
+        self.waiting.as_mut().map(|waiting| &mut waiting.deadline)
     }
 
     /// Tells whoever reads the body that it did not come in time.
     pub(crate) fn time_out(&mut self) {
-        self.deadline = None;
-        if let Some(feed) = self.feed {
-            feed.end(Err(BodyError::TimedOut));
+        let end = self.waiting.take().map(|waiting| waiting.end);
+        if let (Some(feed), Some(end)) = (self.feed, end) {
+            feed.end(Err(end));
         }
     }
 }
 
-/// Receives until there is a piece for the body, or its end.
-fn receive_piece(connection: &mut Connection, feed: &BodyFeed, cx: &Context<'_>) -> Poll<()> {
+/// Receives until there is a piece for the body, or its end. Returns how many bytes that are.
+fn receive_piece(connection: &mut Connection, feed: &BodyFeed, cx: &Context<'_>) -> Poll<u64> {
     // A peer that waits for 100 Continue gets it now that somebody wants the body.
     if connection.protocol.awaits_head() {
         connection
@@ -62,11 +100,15 @@ fn receive_piece(connection: &mut Connection, feed: &BodyFeed, cx: &Context<'_>)
     }
     if !connection.flush_now(cx) {
         feed.end(Err(BodyError::Disconnected));
-        return Poll::Ready(());
+        return Poll::Ready(0);
     }
     loop {
         match connection.protocol.next_event() {
-            Ok(Event::Body(piece)) => feed.push(piece),
+            Ok(Event::Body(piece)) => {
+                let bytes = piece.len() as u64;
+                feed.push(piece);
+                return Poll::Ready(bytes);
+            }
             Ok(Event::EndOfMessage(_)) => feed.end(Ok(())),
             Ok(Event::NeedData) => {
                 match ready!(connection.stream.poll_receive(cx)) {
@@ -74,7 +116,7 @@ fn receive_piece(connection: &mut Connection, feed: &BodyFeed, cx: &Context<'_>)
                     Ok(chunk) => connection.protocol.receive(&chunk),
                     Err(_) => {
                         feed.end(Err(BodyError::Disconnected));
-                        return Poll::Ready(());
+                        return Poll::Ready(0);
                     }
                 }
                 continue;
@@ -85,6 +127,6 @@ fn receive_piece(connection: &mut Connection, feed: &BodyFeed, cx: &Context<'_>)
             Err(RecvError::UnexpectedEof) => feed.end(Err(BodyError::Disconnected)),
             Err(error) => feed.end(Err(BodyError::Refused(error))),
         }
-        return Poll::Ready(());
+        return Poll::Ready(0);
     }
 }

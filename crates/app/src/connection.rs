@@ -1,7 +1,9 @@
 //! One connection: head, request, response, until it is closed. One task each.
 
+use crate::bounds::HalfClose;
 use crate::exchange::{Exchange, Started};
 use crate::loop_state::{LoopState, Place};
+use crate::peer_deadline::{Grace, Passed, PeerDeadline, Since, time_for};
 use crate::reply::push_whole_response;
 use crate::request::RequestParts;
 use crate::{RequestId, Response};
@@ -45,8 +47,14 @@ pub(crate) struct Connection {
     phase: Phase,
     /// Whether the deadline is that of the phase.
     is_timed: bool,
+    /// What the phase's deadline was set against.
+    grace: Grace,
+    /// Requests that may still come.
+    pub(crate) requests_left: u32,
     /// The last request was answered before its body had come.
     pub(crate) peer_is_sending: bool,
+    /// The peer sends nothing more.
+    peer_has_finished: bool,
 }
 
 /// What the peer is given time for while nothing of a request is being answered.
@@ -77,6 +85,12 @@ pub(crate) enum End {
     IdleTimeout,
     BodyTimeout,
     WriteTimeout,
+    /// The peer took so little at a time that its bytes do not pay for their time.
+    WriteTooSlow,
+    /// The peer went away while a handler ran.
+    ClientClosed,
+    /// It has had all the requests that one connection may have.
+    RequestsMax,
     /// The connection broke.
     Broken(ErrorKind),
     /// A response's body failed halfway.
@@ -93,6 +107,9 @@ impl fmt::Display for End {
             End::IdleTimeout => f.write_str("idle timeout"),
             End::BodyTimeout => f.write_str("body timeout"),
             End::WriteTimeout => f.write_str("write timeout"),
+            End::WriteTooSlow => f.write_str("the peer reads too slowly"),
+            End::ClientClosed => f.write_str("the peer went away while a handler ran"),
+            End::RequestsMax => f.write_str("had all requests that a connection may have"),
             End::Broken(kind) => write!(f, "broken: {kind}"),
             End::BodyFailed => f.write_str("a response's body failed"),
         }
@@ -108,16 +125,20 @@ impl From<io::Error> for End {
 impl Connection {
     pub(crate) fn new(stream: TcpStream, peer: SocketAddr, place: Place) -> Self {
         let shared = &place.shared;
+        let deadline = time::sleep_until(deadline_in(shared.timeouts.head));
         Connection {
             stream,
             protocol: http1::Connection::new(shared.protocol_limits.clone()),
-            deadline: time::sleep_until(deadline_in(shared.timeouts.head)),
+            grace: Grace::begin(&deadline),
+            deadline,
+            requests_left: shared.bounds.requests_per_connection_max,
             place,
             output: Vec::new(),
             peer,
             phase: Phase::Fresh,
             is_timed: true,
             peer_is_sending: false,
+            peer_has_finished: false,
         }
     }
 
@@ -251,6 +272,7 @@ impl Connection {
         match after {
             AfterResponse::KeepAlive => self.start_phase(Phase::Idle),
             AfterResponse::DiscardBody => self.start_phase(Phase::Discard),
+            AfterResponse::Close if self.requests_left == 0 => return Err(End::RequestsMax),
             AfterResponse::Close => return Err(End::Closed),
         }
         Ok(())
@@ -290,7 +312,7 @@ impl Connection {
                 Phase::Leaving | Phase::Head | Phase::Discard => {}
             }
         }
-        self.deadline.poll_elapsed(cx).map(|()| {
+        self.grace.poll_over(&mut self.deadline, cx).map(|()| {
             Err(match self.phase {
                 Phase::Fresh | Phase::Head => End::HeadTimeout,
                 Phase::Idle => End::IdleTimeout,
@@ -307,7 +329,7 @@ impl Connection {
         }
         let mut written = Written::default();
         poll_fn(|cx| self.poll_flush(cx, &mut written)).await?;
-        if written.was_blocked {
+        if written.blocked.is_some() {
             // The deadline was the write's; what comes next gets its own again.
             self.is_timed = false;
         }
@@ -323,20 +345,55 @@ impl Connection {
                 Poll::Ready(Ok(count)) => written.bytes += count,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
                 Poll::Pending => {
-                    // The time without progress counts from the last byte that went out.
-                    if written.bytes > before || !written.was_blocked {
-                        written.was_blocked = true;
-                        self.deadline
-                            .reset(deadline_in(self.shared().timeouts.write));
-                    }
-                    let late = self.deadline.poll_elapsed(cx);
-                    return late.map(|()| Err(End::WriteTimeout));
+                    let has_moved = written.bytes > before;
+                    return self.poll_reader(cx, written, has_moved).map(Err);
                 }
             }
         }
         let output = std::mem::take(&mut self.output);
         self.shared().give_back_output(output);
         Poll::Ready(Ok(()))
+    }
+
+    /// Waits for a peer that does not read: how long it may take nothing, and how little it may take
+    /// in how much time.
+    #[cold]
+    fn poll_reader(
+        &mut self,
+        cx: &Context<'_>,
+        written: &mut Written,
+        has_moved: bool,
+    ) -> Poll<End> {
+        let timer = &mut self.deadline;
+        let timeouts = &self.place.shared.timeouts;
+        let since_max = |bytes: usize| match timeouts.write {
+            Some(silence) => time_for(silence, bytes as u64, timeouts.write_bytes_per_second_min),
+            None => Duration::MAX,
+        };
+        let blocked = written.blocked.get_or_insert_with(|| Blocked {
+            since: Since::now(timer),
+            bytes_before: written.bytes,
+            silence: PeerDeadline::at(deadline_in(timeouts.write), timer),
+            is_slow: false,
+        });
+        if has_moved {
+            // The time without progress counts from the last byte that went out.
+            let bytes = written.bytes - blocked.bytes_before;
+            let left = since_max(bytes).saturating_sub(blocked.since.elapsed(timer));
+            blocked.is_slow = timeouts.write.is_some_and(|silence| left < silence);
+            let wait = match blocked.is_slow {
+                true => Some(left),
+                false => timeouts.write,
+            };
+            blocked.silence = PeerDeadline::at(deadline_in(wait), timer);
+        }
+        loop {
+            match ready!(blocked.silence.poll_passed(timer, cx)) {
+                Passed::Later => {}
+                Passed::Over if blocked.is_slow => return Poll::Ready(End::WriteTooSlow),
+                Passed::Over => return Poll::Ready(End::WriteTimeout),
+            }
+        }
     }
 
     /// Writes what goes out at once; whether the connection is still good.
@@ -373,6 +430,7 @@ impl Connection {
             Phase::Leaving => Some(FIRST_REQUEST_GRACE),
         };
         self.deadline.reset(deadline_in(timeout));
+        self.grace = Grace::begin(&self.deadline);
         self.is_timed = true;
     }
 
@@ -390,7 +448,8 @@ impl Connection {
                 self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason, &RequestId::make());
                 true
             }
-            End::WriteTimeout => {
+            End::RequestsMax => self.more_has_come().await,
+            End::WriteTimeout | End::WriteTooSlow => {
                 self.reset();
                 return end;
             }
@@ -398,6 +457,7 @@ impl Connection {
             | End::IdleTimeout
             | End::BodyTimeout
             | End::Drained
+            | End::ClientClosed
             | End::Broken(_)
             | End::BodyFailed => return end,
         };
@@ -420,13 +480,27 @@ impl Connection {
     /// Watches a connection that is only written to; ready when it is broken. A peer that has
     /// finished sending may still read. At most one piece of what it sends ahead is held.
     pub(crate) fn poll_broken(&mut self, cx: &Context<'_>) -> Poll<End> {
-        if self.protocol.buffered() > 0 {
-            return Poll::Pending;
-        }
-        match ready!(self.stream.poll_receive(cx)) {
-            Ok(chunk) if chunk.is_empty() => self.protocol.receive_eof(),
-            Ok(chunk) => self.protocol.receive(&chunk),
-            Err(error) => return Poll::Ready(error.into()),
+        self.poll_peer(cx).map(|left| match left {
+            PeerLeft::Finished => End::ClientClosed,
+            PeerLeft::Broke(kind) => End::Broken(kind),
+        })
+    }
+
+    /// Ready when the peer is gone, as the server was told to see it.
+    pub(crate) fn poll_peer(&mut self, cx: &Context<'_>) -> Poll<PeerLeft> {
+        // What has come ahead waits here until it is its turn, and no more is taken meanwhile.
+        while self.protocol.buffered() == 0 && !self.peer_has_finished {
+            match ready!(self.stream.poll_receive(cx)) {
+                Ok(chunk) if chunk.is_empty() => {
+                    self.peer_has_finished = true;
+                    self.protocol.receive_eof();
+                    if self.shared().bounds.half_close == HalfClose::Leaves {
+                        return Poll::Ready(PeerLeft::Finished);
+                    }
+                }
+                Ok(chunk) => self.protocol.receive(&chunk),
+                Err(error) => return Poll::Ready(PeerLeft::Broke(error.kind())),
+            }
         }
         Poll::Pending
     }
@@ -480,11 +554,29 @@ enum Next {
     Over(End),
 }
 
+/// How a peer has left while it was owed an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PeerLeft {
+    /// It sends nothing more, and that was to be taken for leaving.
+    Finished,
+    Broke(ErrorKind),
+}
+
 /// How far a flush has come.
 #[derive(Default)]
 struct Written {
     bytes: usize,
-    was_blocked: bool,
+    blocked: Option<Blocked>,
+}
+
+/// A flush that waits for a peer which does not read, or did.
+struct Blocked {
+    since: Since,
+    /// What had gone out by then.
+    bytes_before: usize,
+    silence: PeerDeadline,
+    /// Whether it is the rate that ends it.
+    is_slow: bool,
 }
 
 /// When something that may take so long has to be done.

@@ -3,19 +3,23 @@
 use crate::access::AccessRecord;
 use crate::body::BodyFeed;
 use crate::body_pump::BodyPump;
+use crate::bounds::OnDisconnect;
 use crate::catch_panic::CatchPanic;
 use crate::connection::{Connection, End, deadline_in};
+use crate::peer_deadline::{Passed, PeerDeadline};
 use crate::reply::{push_fault, push_head, push_whole_response};
 use crate::request::RequestParts;
 use crate::response::ResponseBody;
+use crate::route_options::RouteOptions;
 use crate::sending::{send_bytes, send_stream};
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Request, RequestId, Response};
 use http::{Method, StatusCode};
 use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
-use monoloop_runtime::{InContext, time};
+use monoloop_runtime::{InContext, give_up, time};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -38,6 +42,7 @@ pub(crate) struct Exchange {
     answer: Answer,
     feed: Option<BodyFeed>,
     about: About,
+    options: Option<Rc<RouteOptions>>,
 }
 
 enum Answer {
@@ -62,12 +67,16 @@ impl Exchange {
         mut parts: Box<RequestParts>,
         cx: &mut Context<'_>,
     ) -> Started {
+        connection.requests_left = connection.requests_left.wrapping_sub(1);
+        if connection.requests_left == 0 {
+            connection.protocol.close_after_response();
+        }
         let received_at = time::now();
         let taken = parts.head.request_id().and_then(RequestId::take);
         let id = taken.unwrap_or_else(RequestId::make);
         let mut feed = None;
         if !connection.protocol.is_request_received() {
-            match receive_what_came(connection) {
+            match receive_what_came(connection, &parts) {
                 Ok((body, rest)) => (parts.body, feed) = (body, rest),
                 Err(error) => return Started::Refused(error, id),
             }
@@ -78,6 +87,15 @@ impl Exchange {
             is_head: *parts.head.method() == Method::HEAD,
             access: AccessRecord::begin(&parts.head),
         };
+        let shared = &connection.place.shared;
+        if let Some(overload) = &shared.overload
+            && overload.sheds()
+            && !shared.app.is_probe(&parts.head)
+        {
+            let response = overload.answer();
+            let after = about.answer_whole(connection, feed.as_ref(), &response, received_at);
+            return Started::Answered(after);
+        }
         parts.id = id.clone();
         parts.peer = connection.peer;
         parts.received_at = received_at;
@@ -106,10 +124,12 @@ impl Exchange {
                 Answer::Response(response)
             }
         };
+        let options = shared.app.take_options();
         Started::Waiting(Box::new(Exchange {
             answer,
             feed,
             about,
+            options,
         }))
     }
 
@@ -122,20 +142,30 @@ impl Exchange {
             answer,
             feed,
             about,
+            options,
         } = *self;
         // Earlier answers do not wait for this one.
         connection.flush().await?;
         let response = match answer {
             Answer::Response(response) => response,
             Answer::Handler(handler) => {
-                let mut waiting = WaitingForHandler {
-                    handler,
-                    pump: BodyPump::new(feed.as_ref()),
-                    deadline: deadline_in(connection.shared().timeouts.handler),
-                };
+                let pump = BodyPump::new(feed.as_ref());
+                let options = options.as_deref();
+                let mut waiting = WaitingForHandler::new(handler, pump, options, connection);
                 let answered = poll_fn(|cx| waiting.poll(connection, cx)).await;
-                drop(waiting);
-                answered.unwrap_or_else(|late| late.answer(connection, &about.id))
+                match answered {
+                    Ok(response) => response,
+                    Err(given_up) => {
+                        give_up(waiting, given_up.reason());
+                        match given_up {
+                            GivenUp::TimedOut => handler_timed_out(connection, &about.id),
+                            GivenUp::ClientClosed => {
+                                about.log(client_closed_request(), 0);
+                                return Err(End::ClientClosed);
+                            }
+                        }
+                    }
+                }
             }
         };
         about
@@ -145,7 +175,14 @@ impl Exchange {
 }
 
 /// The part of the body that was received together with the head, and the way for the rest.
-fn receive_what_came(connection: &mut Connection) -> Result<(Body, Option<BodyFeed>), RecvError> {
+fn receive_what_came(
+    connection: &mut Connection,
+    parts: &RequestParts,
+) -> Result<(Body, Option<BodyFeed>), RecvError> {
+    let shared = &connection.place.shared;
+    if let Some(bytes_max) = shared.app.body_bytes_max_of(&parts.head) {
+        connection.protocol.limit_body(bytes_max)?;
+    }
     let mut pieces = VecDeque::new();
     let ended = loop {
         match connection.protocol.next_event()? {
@@ -168,29 +205,66 @@ fn receive_what_came(connection: &mut Connection) -> Result<(Body, Option<BodyFe
 struct WaitingForHandler<'a> {
     handler: InContext<CatchPanic>,
     pump: BodyPump<'a>,
-    deadline: Instant,
+    deadline: PeerDeadline,
+    on_disconnect: OnDisconnect,
 }
 
-struct HandlerTimedOut;
+/// Why a handler is dropped before it has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GivenUp {
+    TimedOut,
+    ClientClosed,
+}
 
-impl HandlerTimedOut {
-    fn answer(self, connection: &mut Connection, id: &RequestId) -> Response {
-        tracing::warn!(request_id = %id, "a handler was stopped at its timeout");
-        connection.protocol.close_after_response();
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the handler took too long\n",
-        )
-            .into_response()
+impl GivenUp {
+    /// What the tasks are told that end with the handler.
+    fn reason(self) -> &'static str {
+        match self {
+            GivenUp::TimedOut => "handler_timeout",
+            GivenUp::ClientClosed => "client_closed",
+        }
     }
 }
 
-impl WaitingForHandler<'_> {
+fn handler_timed_out(connection: &mut Connection, id: &RequestId) -> Response {
+    tracing::warn!(request_id = %id, "a handler was stopped at its timeout");
+    connection.protocol.close_after_response();
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the handler took too long\n",
+    )
+        .into_response()
+}
+
+/// For the log: there is nobody to be answered. Precedent: nginx, 499.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).expect("a status has three digits")
+}
+
+impl<'a> WaitingForHandler<'a> {
+    fn new(
+        handler: InContext<CatchPanic>,
+        pump: BodyPump<'a>,
+        options: Option<&RouteOptions>,
+        connection: &Connection,
+    ) -> Self {
+        let shared = connection.shared();
+        let own = options.and_then(|options| options.handler_timeout);
+        let timeout = own.unwrap_or(shared.timeouts.handler);
+        let own = options.and_then(|options| options.on_disconnect);
+        WaitingForHandler {
+            handler,
+            pump,
+            deadline: PeerDeadline::at(deadline_in(timeout), &connection.deadline),
+            on_disconnect: own.unwrap_or(shared.bounds.on_disconnect),
+        }
+    }
+
     fn poll(
         &mut self,
         connection: &mut Connection,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Response, HandlerTimedOut>> {
+    ) -> Poll<Result<Response, GivenUp>> {
         loop {
             if let Poll::Ready(response) = Pin::new(&mut self.handler).poll(cx) {
                 return Poll::Ready(Ok(response));
@@ -198,14 +272,20 @@ impl WaitingForHandler<'_> {
             if self.pump.poll(connection, cx).is_ready() {
                 continue;
             }
-            let body_first = self.pump.deadline().filter(|body| *body < self.deadline);
-            connection
-                .deadline
-                .reset(body_first.unwrap_or(self.deadline));
-            ready!(connection.deadline.poll_elapsed(cx));
-            match body_first {
-                Some(_) => self.pump.time_out(),
-                None => return Poll::Ready(Err(HandlerTimedOut)),
+            // While the body is wanted the pump looks at the socket.
+            let watches = self.on_disconnect == OnDisconnect::Cancel;
+            if watches && connection.poll_peer(cx).is_ready() {
+                return Poll::Ready(Err(GivenUp::ClientClosed));
+            }
+            let handler_by = self.deadline.instant();
+            let body_first = self.pump.deadline();
+            let body_first = body_first.filter(|body| body.instant() < handler_by);
+            let is_bodys = body_first.is_some();
+            let first = body_first.unwrap_or(&mut self.deadline);
+            match ready!(first.poll_passed(&mut connection.deadline, cx)) {
+                Passed::Later => {}
+                Passed::Over if is_bodys => self.pump.time_out(),
+                Passed::Over => return Poll::Ready(Err(GivenUp::TimedOut)),
             }
         }
     }
@@ -258,9 +338,13 @@ impl About {
             // What its head tells is all that is told about it.
             _ if self.is_head || has_no_body(status) => Ok(0),
             ResponseBody::Bytes(body) => send_bytes(connection, &body).await,
-            ResponseBody::Stream(stream) => {
-                let in_context = send_stream(connection, stream, BodyPump::new(feed));
-                REQUEST_ID.scope(self.id.clone(), in_context).await
+            ResponseBody::Stream(mut stream) => {
+                let in_context = send_stream(connection, &mut stream, BodyPump::new(feed));
+                let sent = REQUEST_ID.scope(self.id.clone(), in_context).await;
+                if matches!(sent, Err(End::ClientClosed | End::Broken(_))) {
+                    give_up(stream, GivenUp::ClientClosed.reason());
+                }
+                sent
             }
         };
         if is_stream {

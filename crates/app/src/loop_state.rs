@@ -1,11 +1,15 @@
 //! What the connections of one loop share.
 
+use crate::bounds::Bounds;
 use crate::changed::Changed;
+use crate::overload::Overload;
+use crate::peers::Peers;
 use crate::request_pool::RequestPool;
 use crate::route_label::{ROUTE, RouteLabel};
 use crate::router::App;
 use crate::standard_fields::StandardFields;
 use crate::timeouts::Timeouts;
+use crate::turn_away::TurnedAway;
 use crate::{REQUEST_ID, RequestId};
 use monoloop_proto::http1::Limits;
 use monoloop_runtime::{Context, TaskHandle};
@@ -24,6 +28,12 @@ pub(crate) struct LoopState {
     pub(crate) timeouts: Timeouts,
     pub(crate) protocol_limits: Rc<Limits>,
     pub(crate) response_buffer_bytes_max: usize,
+    pub(crate) bounds: Bounds,
+    /// Set when requests are shed.
+    pub(crate) overload: Option<Rc<Overload>>,
+    /// Set when the connections of each peer are counted.
+    pub(crate) peers: Option<Rc<Peers>>,
+    pub(crate) turned_away: TurnedAway,
     /// What requests are received into.
     pub(crate) requests: Rc<RequestPool>,
     pub(crate) standard_fields: RefCell<StandardFields>,
@@ -48,13 +58,17 @@ impl LoopState {
         app: App,
         timeouts: Timeouts,
         protocol_limits: Limits,
-        response_buffer_bytes_max: usize,
+        bounds: Bounds,
     ) -> Rc<Self> {
         Rc::new(LoopState {
             app,
             timeouts,
             protocol_limits: Rc::new(protocol_limits),
-            response_buffer_bytes_max,
+            response_buffer_bytes_max: bounds.response_buffer_bytes_max,
+            overload: bounds.shedding.map(Overload::new),
+            peers: bounds.connections_per_peer_max.map(Peers::new),
+            turned_away: TurnedAway::default(),
+            bounds,
             requests: Rc::default(),
             standard_fields: RefCell::new(StandardFields::new()),
             leaving: Cell::new(false),

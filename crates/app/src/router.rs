@@ -6,10 +6,13 @@ use crate::endpoint::{Endpoint, FirstStep, HandlerEndpoint};
 use crate::handler::{Handler, Middleware, Next};
 use crate::health::Probe;
 use crate::route_label::RouteLabel;
+use crate::route_options::RouteOptions;
 use crate::{IntoResponse, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
+use monoloop_proto::http1::RequestHead;
 use rustc_hash::FxHashMap;
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,6 +48,8 @@ pub struct Router {
     fallback: Option<Rc<dyn Endpoint>>,
     middleware: Vec<Box<dyn Middleware>>,
     error: Option<RouteError>,
+    /// The route that was added last, and the method.
+    last: Option<(usize, usize)>,
 }
 
 struct Route {
@@ -57,6 +62,7 @@ struct MethodRoute {
     method: Method,
     handler: Rc<dyn Endpoint>,
     label: Rc<str>,
+    options: Option<Rc<RouteOptions>>,
 }
 
 /// A route that cannot be: a mistake in the program, found before the server starts.
@@ -139,12 +145,34 @@ impl Router {
         self
     }
 
+    /// Has the route that was added last, with its one method, differ from the others.
+    #[must_use]
+    pub fn with(mut self, options: RouteOptions) -> Self {
+        match self.last {
+            Some((route, method)) => {
+                self.routes[route].methods[method].options = Some(Rc::new(options));
+            }
+            None => {
+                self.error.get_or_insert(RouteError {
+                    path: String::new(),
+                    reason: "options are given behind the route that they are for".into(),
+                });
+            }
+        }
+        self
+    }
+
     /// Whether all routes can be. The server asks before it starts.
     ///
     /// # Errors
     /// The first route that cannot: malformed, given twice, or in conflict with another.
     pub fn check(&self) -> Result<(), RouteError> {
         self.error.clone().map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn options(&self) -> impl Iterator<Item = &RouteOptions> {
+        let methods = self.routes.iter().flat_map(|route| &route.methods);
+        methods.filter_map(|route| route.options.as_deref())
     }
 
     fn try_route(
@@ -160,14 +188,17 @@ impl Router {
             label: format!("{method} {path}").into(),
             method,
             handler,
+            options: None,
         };
-        let known = self.routes.iter_mut().find(|route| route.path == path);
-        if let Some(route) = known {
+        let known = self.routes.iter().position(|route| route.path == path);
+        if let Some(number) = known {
+            let route = &mut self.routes[number];
             let mut methods = route.methods.iter();
             if methods.any(|known| known.method == answers.method) {
                 return Err(format!("{} has a handler already", answers.method));
             }
             route.methods.push(answers);
+            self.last = Some((number, route.methods.len() - 1));
             return Ok(());
         }
         self.paths
@@ -178,6 +209,7 @@ impl Router {
             methods: vec![answers],
             param_names: param_names(path),
         });
+        self.last = Some((self.routes.len() - 1, 0));
         Ok(())
     }
 }
@@ -233,6 +265,16 @@ pub(crate) struct App {
     routes: Vec<Route>,
     fallback: Option<Rc<dyn Endpoint>>,
     middleware: Rc<[Box<dyn Middleware>]>,
+    options: OptionsOfRoutes,
+}
+
+/// What differs from route to route, for a router of which some do.
+struct OptionsOfRoutes {
+    /// Whether any route has some.
+    are_there: bool,
+    body_bytes_max: u64,
+    /// Those of the request that was started last.
+    started: Cell<Option<Rc<RouteOptions>>>,
 }
 
 enum PlainPath {
@@ -250,7 +292,9 @@ enum Found<'a> {
 }
 
 impl App {
-    pub(crate) fn new(router: Router, health: &HealthConfig) -> Self {
+    /// `body_bytes_max` is for the routes that do not have their own.
+    pub(crate) fn new(router: Router, health: &HealthConfig, body_bytes_max: u64) -> Self {
+        let are_there = router.options().next().is_some();
         let numbered = router.routes.iter().enumerate();
         let plain = numbered.filter(|(_, route)| !route.path.contains(['{', '}']));
         let mut plain_paths: FxHashMap<Box<[u8]>, PlainPath> = plain
@@ -271,7 +315,47 @@ impl App {
             routes: router.routes,
             fallback: router.fallback,
             middleware: router.middleware.into(),
+            options: OptionsOfRoutes {
+                are_there,
+                body_bytes_max,
+                started: Cell::new(None),
+            },
         }
+    }
+
+    /// How long the body of a request may be, when that is not the same for all.
+    pub(crate) fn body_bytes_max_of(&self, head: &RequestHead) -> Option<u64> {
+        self.options.are_there.then(|| {
+            let options = self.route_of(head).and_then(|route| route.options.as_ref());
+            let own = options.and_then(|options| options.body_bytes_max);
+            own.unwrap_or(self.options.body_bytes_max)
+        })
+    }
+
+    fn route_of(&self, head: &RequestHead) -> Option<&MethodRoute> {
+        let number = match self.plain_paths.get(head.path_bytes()) {
+            Some(PlainPath::Route(number)) => *number,
+            Some(PlainPath::Probe(_)) => return None,
+            None => *self.paths.at(head.path()).ok()?.value,
+        };
+        self.routes[number].of_method(head.method())
+    }
+
+    /// The options of the request that was started last.
+    pub(crate) fn take_options(&self) -> Option<Rc<RouteOptions>> {
+        self.options.started.take()
+    }
+
+    #[cold]
+    fn note_options(&self, route: Option<&MethodRoute>) {
+        let options = route.and_then(|route| route.options.clone());
+        self.options.started.set(options);
+    }
+
+    /// Whether a request asks for the health of the server.
+    pub(crate) fn is_probe(&self, head: &RequestHead) -> bool {
+        let found = self.plain_paths.get(head.path_bytes());
+        matches!(found, Some(PlainPath::Probe(_)))
     }
 
     /// Starts to answer a request, whose route is to be shown in `shown`. Runs user code.
@@ -286,14 +370,19 @@ impl App {
     ) -> FirstStep {
         let handler = match self.find(&mut request) {
             Found::Route(route) => {
+                if self.options.are_there {
+                    self.note_options(Some(route));
+                }
                 shown.set(&route.label);
                 &route.handler
             }
             Found::Fallback(handler) => {
+                self.note_options(None);
                 shown.clear();
                 handler
             }
             other => {
+                self.note_options(None);
                 shown.clear();
                 return self.start_ours(&other, request, is_leaving, cx, response);
             }

@@ -4,6 +4,7 @@ use crate::BodyError;
 use crate::body_pump::BodyPump;
 use crate::catch_panic::report_panic;
 use crate::connection::{Connection, End};
+use crate::peer_deadline::Passed;
 use crate::response::BodyStream;
 use bytes::Bytes;
 use std::future::poll_fn;
@@ -24,17 +25,17 @@ pub(crate) async fn send_bytes(connection: &mut Connection, body: &Bytes) -> Res
 /// It may be made of the request's body, which is received meanwhile.
 pub(crate) async fn send_stream(
     connection: &mut Connection,
-    mut stream: BodyStream,
+    stream: &mut BodyStream,
     mut pump: BodyPump<'_>,
 ) -> Result<u64, End> {
     let mut sent = 0;
     loop {
-        let at_once = poll_fn(|cx| Poll::Ready(poll_piece(&mut stream, cx))).await;
+        let at_once = poll_fn(|cx| Poll::Ready(poll_piece(stream, cx))).await;
         let next = match at_once {
             Poll::Ready(next) => next,
             Poll::Pending => {
                 connection.flush().await?;
-                poll_fn(|cx| poll_piece_and_pump(connection, &mut stream, &mut pump, cx)).await
+                poll_fn(|cx| poll_piece_and_pump(connection, stream, &mut pump, cx)).await
             }
         };
         match next {
@@ -70,9 +71,10 @@ fn poll_piece_and_pump(
             // be written.
             return connection.poll_broken(cx).map(|end| Some(Err(end)));
         };
-        connection.deadline.reset(deadline);
-        ready!(connection.deadline.poll_elapsed(cx));
-        pump.time_out();
+        match ready!(deadline.poll_passed(&mut connection.deadline, cx)) {
+            Passed::Over => pump.time_out(),
+            Passed::Later => {}
+        }
     }
 }
 

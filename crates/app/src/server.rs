@@ -1,11 +1,13 @@
 //! A server: where it listens, on how many loops, and how it ends.
 
 use crate::accept::accept_until_draining;
+use crate::bounds::{Bounds, HalfClose, OnDisconnect};
 use crate::config::{Config, HealthConfig};
 use crate::drain::{DrainReport, drain_when_asked};
 use crate::error::ServerError;
 use crate::introspect::Socket;
 use crate::loop_state::LoopState;
+use crate::overload::Shedding;
 use crate::router::{App, Router};
 use crate::shutdown::Shutdown;
 use crate::timeouts::Timeouts;
@@ -39,8 +41,7 @@ pub struct Server {
 /// What each loop of a server is told.
 #[derive(Debug, Clone)]
 struct Settings {
-    connections_max: usize,
-    response_buffer_bytes_max: usize,
+    bounds: Bounds,
     limits: Limits,
     timeouts: Timeouts,
     health: HealthConfig,
@@ -78,8 +79,7 @@ impl Server {
             threads: config.threads.into(),
             socket: config.socket.clone(),
             settings: Settings {
-                connections_max: limits.connections_max as usize,
-                response_buffer_bytes_max: limits.response_buffer_bytes_max as usize,
+                bounds: config.bounds(),
                 limits: Limits {
                     target_bytes_max: limits.target_bytes_max,
                     head_bytes_max: limits.head_bytes_max,
@@ -87,13 +87,7 @@ impl Server {
                     body_bytes_max: limits.body_bytes_max,
                     ..Limits::default()
                 },
-                timeouts: Timeouts {
-                    head: timeouts.head,
-                    idle: timeouts.idle,
-                    body: timeouts.body,
-                    handler: timeouts.handler,
-                    write: timeouts.write,
-                },
+                timeouts: timeouts.into(),
                 health: config.health.clone(),
                 drain_delay: config.drain.delay,
                 drain_timeout: config.drain.timeout,
@@ -121,7 +115,48 @@ impl Server {
     /// Connections that one loop holds at most; more wait in the kernel's backlog.
     #[must_use]
     pub fn connections_max(mut self, connections: usize) -> Self {
-        self.settings.connections_max = connections.max(1);
+        self.settings.bounds.connections_max = connections.max(1);
+        self
+    }
+
+    /// Connections that one peer may have on one loop: an IPv4 address, or an IPv6 /64. One more is
+    /// told 503 with `Retry-After` and closed. `None`, the default, is as many as all together:
+    /// behind one address may be a proxy, or an office.
+    #[must_use]
+    pub fn connections_per_peer_max(mut self, connections: Option<u32>) -> Self {
+        let connections = connections.map(|connections| connections.max(1));
+        self.settings.bounds.connections_per_peer_max = connections;
+        self
+    }
+
+    /// Requests that one connection may bring; the last is answered with `connection: close`. `None`,
+    /// the default, is no bound: nothing is kept that grows with them.
+    #[must_use]
+    pub fn requests_per_connection_max(mut self, requests: Option<u32>) -> Self {
+        let requests = requests.map_or(u32::MAX, |requests| requests.max(1));
+        self.settings.bounds.requests_per_connection_max = requests;
+        self
+    }
+
+    /// What becomes of a handler whose client goes away.
+    #[must_use]
+    pub fn on_disconnect(mut self, what: OnDisconnect) -> Self {
+        self.settings.bounds.on_disconnect = what;
+        self
+    }
+
+    /// What a client means that closes its sending half.
+    #[must_use]
+    pub fn half_close(mut self, meaning: HalfClose) -> Self {
+        self.settings.bounds.half_close = meaning;
+        self
+    }
+
+    /// Turns requests away, with 503 and `Retry-After`, while they wait too long for their handlers.
+    /// Health checks are always answered. `None`, the default: never.
+    #[must_use]
+    pub fn shedding(mut self, shedding: Option<Shedding>) -> Self {
+        self.settings.bounds.shedding = shedding;
         self
     }
 
@@ -260,13 +295,24 @@ impl Server {
         let local_addr = listener.local_addr().map_err(cannot_listen)?;
 
         let settings = self.settings.clone();
+        let mut limits = settings.limits;
+        let body_bytes_max = limits.body_bytes_max;
+        // The protocol refuses what no route takes, and each route what it does not.
+        let own = router
+            .options()
+            .filter_map(|options| options.body_bytes_max);
+        limits.body_bytes_max = own.fold(body_bytes_max, u64::max);
         let shared = LoopState::new(
-            App::new(router, &settings.health),
+            App::new(router, &settings.health, body_bytes_max),
             settings.timeouts,
-            settings.limits,
-            settings.response_buffer_bytes_max,
+            limits,
+            settings.bounds,
         );
-        let accepting = accept_until_draining(listener, shared.clone(), settings.connections_max);
+        let measuring = shared.overload.clone().map(|overload| {
+            let measuring = overload.measure();
+            spawn_named("overload", measuring)
+        });
+        let accepting = accept_until_draining(listener, shared.clone());
         let accepting = spawn_named("accept", accepting);
         let shutdown = shutdown.clone();
         if let Some(socket) = socket {
@@ -275,14 +321,19 @@ impl Server {
         let socket = socket.cloned();
         let draining = spawn_named("drain", async move {
             let _open_until_drained = socket;
-            drain_when_asked(
+            let drained = drain_when_asked(
                 &shared,
                 &shutdown,
                 accepting,
                 settings.drain_delay,
                 settings.drain_timeout,
             )
-            .await
+            .await;
+            if let Some(measuring) = measuring {
+                measuring.cancel();
+                let _cancelled = measuring.await;
+            }
+            drained
         });
         Ok(Serving {
             local_addr,

@@ -5,7 +5,7 @@
 
 use crate::blocking::Pool;
 use crate::buffers::BufferPool;
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockMode};
 use crate::config::Config;
 use crate::context::Context;
 use crate::deadline::DEADLINE;
@@ -31,7 +31,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) struct Core {
     pub(crate) config: Config,
@@ -59,6 +59,10 @@ pub(crate) struct Core {
     deadline: Cell<Option<Instant>>,
     /// Who takes in what has to be finished though the running poll, or drop, gives it up.
     haven: RefCell<Option<Rc<dyn Haven>>>,
+    /// How long the loop was stuck so far.
+    stuck: Cell<Duration>,
+    /// Why what is being dropped was given up.
+    given_up: Cell<Option<&'static str>>,
     turns: Cell<u64>,
     steps: Cell<u64>,
     unjoined_panics: Cell<u32>,
@@ -93,6 +97,8 @@ impl Core {
             ops_left: Cell::new(0),
             deadline: Cell::new(None),
             haven: RefCell::default(),
+            stuck: Cell::default(),
+            given_up: Cell::default(),
             turns: Cell::new(0),
             steps: Cell::new(0),
             unjoined_panics: Cell::new(0),
@@ -196,6 +202,7 @@ impl Core {
 
     /// Asks a task to end; its next step drops it.
     pub(crate) fn cancel(&self, id: TaskId, reason: &'static str) {
+        let reason = self.reason_given(reason);
         if self.tasks.borrow_mut().cancel(id, reason) {
             self.ready.borrow_mut().push(id);
         }
@@ -307,6 +314,31 @@ impl Core {
     /// The step was none to tell of.
     pub(crate) fn forget_noted(&self) {
         self.noted.take();
+    }
+
+    /// The loop was stuck for so long.
+    #[cold]
+    pub(crate) fn count_stuck(&self, time: Duration) {
+        // A clock that somebody moves does not pass by itself.
+        if self.clock.mode() == ClockMode::System {
+            self.stuck.set(self.stuck.get() + time);
+        }
+    }
+
+    /// How long the loop was stuck so far.
+    #[inline]
+    pub(crate) fn stuck(&self) -> Duration {
+        self.stuck.get()
+    }
+
+    /// Why what is being dropped now was given up, else `reason`.
+    pub(crate) fn reason_given(&self, reason: &'static str) -> &'static str {
+        self.given_up.get().unwrap_or(reason)
+    }
+
+    /// Returns the one before.
+    pub(crate) fn set_given_up(&self, reason: Option<&'static str>) -> Option<&'static str> {
+        self.given_up.replace(reason)
     }
 
     /// How busy the loop was so far.

@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::debug;
 use crate::driver::Wait;
 use crate::inbox::{Letter, TaskWaker};
+use crate::lag::STUCK_MIN;
 use crate::stats::TurnStats;
 use crate::task::{BoxedWork, JoinError, Panic, Step, Stepping, TaskId, Waiter, WakerIdentity};
 use crate::watchdog::{LateStep, Pulse};
@@ -190,7 +191,7 @@ impl EventLoop {
         self.core.clock.start_turn();
         let now = self.core.clock.now();
         match rests_from {
-            Some(_) => self.core.lag.borrow_mut().end_wait(now),
+            Some(_) => self.end_wait(now, wait),
             None => self.end_stretch(now),
         }
         Ok(events)
@@ -200,7 +201,25 @@ impl EventLoop {
         // Before the first poll nothing was counted.
         let steps = self.steps_since_poll;
         let steps = if steps == u32::MAX { 0 } else { steps };
-        self.core.lag.borrow_mut().end_stretch(now, steps);
+        let stretch = self.core.lag.borrow_mut().end_stretch(now, steps);
+        if stretch >= STUCK_MIN {
+            self.core.count_stuck(stretch);
+        }
+    }
+
+    /// A wait that takes longer than it was asked to is one in which this thread did not run: it was
+    /// stopped, or its machine was.
+    fn end_wait(&self, now: Instant, wait: Wait) {
+        let waited = self.core.lag.borrow_mut().end_wait(now);
+        let asked = match wait {
+            Wait::Not => Duration::ZERO,
+            Wait::AtMost(asked) => asked,
+            Wait::Forever => return,
+        };
+        let longer = waited.saturating_sub(asked);
+        if longer >= STUCK_MIN {
+            self.core.count_stuck(longer);
+        }
     }
 
     /// In debug mode, what comes now is a step's; what was before is not.
@@ -220,7 +239,7 @@ impl EventLoop {
     /// `block_on` ends, however it does.
     pub(crate) fn stop(&mut self) {
         let now = self.core.clock.now_precise();
-        self.core.lag.borrow_mut().end_stretch(now, 0);
+        let _ = self.core.lag.borrow_mut().end_stretch(now, 0);
         if !self.late.is_empty() {
             self.tell_of_late_steps(0);
         }
@@ -351,6 +370,7 @@ impl Core {
     /// come, which none of its tasks may outlive. In the destructors it is the running task. One
     /// that is being stepped, further down the stack, is cancelled and ends with its step.
     pub(crate) fn drop_now(&self, id: TaskId, reason: &'static str) {
+        let reason = self.reason_given(reason);
         let lifted = self.tasks.borrow_mut().start_drop(id, reason);
         let Some(mut stepping) = lifted else {
             self.cancel(id, reason);

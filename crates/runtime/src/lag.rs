@@ -92,6 +92,11 @@ impl Lag {
     }
 }
 
+/// A stretch from which on the loop was *stuck* ([`time::stuck`](crate::time::stuck)): nobody can have
+/// been served by it meanwhile, and whoever was waited for cannot be blamed. The watchdog calls the
+/// same late by default.
+pub(crate) const STUCK_MIN: Duration = Duration::from_millis(100);
+
 /// Measures; owned by the loop.
 pub(crate) struct LagMeter {
     lag: Lag,
@@ -116,21 +121,24 @@ impl LagMeter {
         self.busy_since = now;
     }
 
-    /// A stretch in which so many tasks were stepped ends; another follows.
+    /// A stretch in which so many tasks were stepped ends; another follows. Returns how long it was.
     #[inline]
-    pub(crate) fn end_stretch(&mut self, now: Instant, steps: u32) {
+    pub(crate) fn end_stretch(&mut self, now: Instant, steps: u32) -> Duration {
         let stretch = now.saturating_duration_since(self.busy_since);
         self.busy_since = now;
         self.lag.busy += stretch;
         self.lag.turn_time.record(stretch, 1);
         self.lag.queue_delay.record(stretch, u64::from(steps));
+        stretch
     }
 
-    /// The wait that followed ends.
+    /// The wait that followed ends. Returns how long it was.
     #[inline]
-    pub(crate) fn end_wait(&mut self, now: Instant) {
-        self.lag.waiting += now.saturating_duration_since(self.busy_since);
+    pub(crate) fn end_wait(&mut self, now: Instant) -> Duration {
+        let waited = now.saturating_duration_since(self.busy_since);
+        self.lag.waiting += waited;
         self.busy_since = now;
+        waited
     }
 
     pub(crate) fn lag(&self) -> &Lag {

@@ -70,8 +70,8 @@ pub use scope::{
     AllTasks, AsCompleted, CallHandle, GroupError, GroupFailure, GroupTask, JoinHandle, LoopEnded,
     LoopHandle, OnCancel, RemoteCallHandle, RunState, Shield, TaskGroup, TaskHandle, YieldNow,
     all_tasks, as_completed, call_at, call_later, call_soon, cancelled, consume_budget,
-    current_task, gather, loop_handle, on_cancel, poll_consume_budget, race, shield, spawn,
-    spawn_named, task_group, try_gather, yield_now,
+    current_task, gather, give_up, loop_handle, on_cancel, poll_consume_budget, race, shield,
+    spawn, spawn_named, task_group, try_gather, yield_now,
 };
 pub use stats::{BlockingStats, LoopStats, TurnStats};
 pub use task::{Cancelled, JoinError, NotATaskId, Panic, TaskId};

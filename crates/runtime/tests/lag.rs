@@ -5,8 +5,8 @@
 mod common;
 
 use common::{jumping, turns};
-use monoloop_runtime::time::sleep;
-use monoloop_runtime::{Runtime, lag, sim, spawn};
+use monoloop_runtime::time::{self, sleep};
+use monoloop_runtime::{ClockMode, Runtime, lag, sim, spawn};
 use std::time::{Duration, SystemTime};
 
 #[test]
@@ -89,4 +89,31 @@ fn in_a_simulated_world_it_is_the_worlds_time() {
     });
     assert_eq!(lag.waiting().as_secs(), 86_400);
     assert_eq!(lag.utilisation(), 0.0);
+}
+
+#[test]
+fn a_loop_is_stuck_while_it_does_not_look_for_a_tenth_of_a_second() {
+    sim::run(1, async {
+        let begun = time::stuck();
+        sim::burn(Duration::from_millis(99));
+        time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(time::stuck(), begun);
+        sim::burn(Duration::from_secs(6));
+        assert_eq!(time::stuck(), begun, "nobody has looked since");
+        let timer = time::sleep(Duration::from_secs(1));
+        assert_eq!(timer.stuck(), time::stuck());
+        timer.await;
+        assert_eq!(time::stuck() - begun, Duration::from_secs(6));
+        time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(time::stuck() - begun, Duration::from_secs(6));
+    });
+}
+
+#[test]
+fn a_clock_that_is_moved_by_hand_leaves_no_loop_stuck() {
+    let mut runtime = Runtime::builder().clock(ClockMode::Manual).build().unwrap();
+    runtime.block_on(async {
+        time::advance(Duration::from_secs(60)).await;
+        assert_eq!(time::stuck(), Duration::ZERO);
+    });
 }

@@ -7,7 +7,9 @@
 //! environment variables, the check for unknown keys and the suggestions are
 //! derived from the serialised [`Config::default`].
 
+mod bounds;
 mod check;
+mod choices;
 mod effective;
 mod environment;
 mod error;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::bounds::{DisconnectConfig, OverloadConfig};
 pub use self::effective::Effective;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::load::Sources;
@@ -57,6 +60,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How long a peer, or a handler, may take.
     pub timeouts: TimeoutsConfig,
+    /// What it means that a client goes away, and what becomes of its handler.
+    pub disconnect: DisconnectConfig,
+    /// Turning requests away while they wait too long.
+    pub overload: OverloadConfig,
     /// How the server ends.
     pub drain: DrainConfig,
     /// What is logged, how, and where to.
@@ -77,6 +84,23 @@ pub struct LimitsConfig {
     /// Default 25,000, as actix-server has it for each worker.
     #[serde(deserialize_with = "values::whole::<_, _, 1, 10_000_000>")]
     pub connections_max: u32,
+    /// Connections of one event loop that one peer may have: an IPv4 address, or an IPv6 /64. One
+    /// more is told 503 and closed. `None`, written `"off"` and the default, is as many as all
+    /// together: behind one address may be a proxy, or an office. nginx has none either
+    /// (`limit_conn`).
+    #[serde(
+        serialize_with = "choices::whole_or_off::serialize",
+        deserialize_with = "choices::whole_or_off::deserialize::<_, 1, 10_000_000>"
+    )]
+    pub connections_per_peer_max: Option<u32>,
+    /// Requests that one connection may bring; the last is answered with `connection: close`.
+    /// `None`, written `"off"` and the default: no bound, since nothing is kept here that grows
+    /// with them. nginx takes 1,000 (`keepalive_requests`) to free what it keeps for each.
+    #[serde(
+        serialize_with = "choices::whole_or_off::serialize",
+        deserialize_with = "choices::whole_or_off::deserialize::<_, 1, 4_294_967_294>"
+    )]
+    pub requests_per_connection_max: Option<u32>,
     /// Bytes of a request's first line; above it the answer is 414. Default
     /// 8 KiB, one of nginx's `large_client_header_buffers`.
     #[serde(
@@ -131,6 +155,14 @@ pub struct TimeoutsConfig {
     /// Silence in the middle of a request's body. Default 20 s; nginx takes 60.
     #[serde(with = "values::timeout")]
     pub body: Option<Duration>,
+    /// Bytes that a body has to bring in each second, on average, while it is waited for: it may
+    /// take `body` and a second for each so many. Default 240, Kestrel's
+    /// `MinRequestBodyDataRate`; Apache's `MinRate` is 500.
+    #[serde(
+        serialize_with = "choices::whole_or_off::serialize",
+        deserialize_with = "choices::whole_or_off::deserialize::<_, 1, 1_000_000_000>"
+    )]
+    pub body_bytes_per_second_min: Option<u32>,
     /// From the end of a request's head to the head of its response. Default
     /// 30 s: behind most proxies nobody waits longer for the answer.
     #[serde(with = "values::timeout")]
@@ -139,6 +171,13 @@ pub struct TimeoutsConfig {
     /// 30 s; nginx's `send_timeout` is 60.
     #[serde(with = "values::timeout")]
     pub write: Option<Duration>,
+    /// Bytes that a peer has to take in each second, on average, of what waits for it: it may take
+    /// `write` and a second for each so many. Default 240, Kestrel's `MinResponseDataRate`.
+    #[serde(
+        serialize_with = "choices::whole_or_off::serialize",
+        deserialize_with = "choices::whole_or_off::deserialize::<_, 1, 1_000_000_000>"
+    )]
+    pub write_bytes_per_second_min: Option<u32>,
 }
 
 /// How the server ends when it is told to (SIGTERM, SIGINT).
@@ -252,6 +291,8 @@ impl Default for Config {
             socket: None,
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
+            disconnect: DisconnectConfig::default(),
+            overload: OverloadConfig::default(),
             drain: DrainConfig::default(),
             log: LogConfig::default(),
             health: HealthConfig::default(),
@@ -264,6 +305,8 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         LimitsConfig {
             connections_max: 25_000,
+            connections_per_peer_max: None,
+            requests_per_connection_max: None,
             target_bytes_max: 8 * KIB,
             head_bytes_max: 16 * KIB,
             header_count_max: 100,
@@ -279,8 +322,10 @@ impl Default for TimeoutsConfig {
             head: Some(Duration::from_secs(10)),
             idle: Some(Duration::from_secs(75)),
             body: Some(Duration::from_secs(20)),
+            body_bytes_per_second_min: Some(240),
             handler: Some(Duration::from_secs(30)),
             write: Some(Duration::from_secs(30)),
+            write_bytes_per_second_min: Some(240),
         }
     }
 }

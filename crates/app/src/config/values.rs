@@ -337,7 +337,7 @@ pub(super) mod socket {
 }
 
 /// Reads any TOML value and hands it to `convert`, whose phrase becomes the error.
-fn read<'de, D, T>(
+pub(super) fn read<'de, D, T>(
     from: D,
     convert: impl FnOnce(&Value) -> Result<T, String>,
 ) -> Result<T, D::Error>
@@ -347,7 +347,7 @@ where
     convert(&Value::deserialize(from)?).map_err(D::Error::custom)
 }
 
-fn bounded<T: TryFrom<u64>>(number: Option<i64>, min: u64, max: u64) -> Option<T> {
+pub(super) fn bounded<T: TryFrom<u64>>(number: Option<i64>, min: u64, max: u64) -> Option<T> {
     let number = u64::try_from(number?).ok()?;
     (min..=max)
         .contains(&number)

@@ -49,8 +49,10 @@ pub(crate) const NO_TIMEOUTS: Timeouts = Timeouts {
     head: None,
     idle: None,
     body: None,
+    body_bytes_per_second_min: None,
     handler: None,
     write: None,
+    write_bytes_per_second_min: None,
 };
 
 /// Runs a test beside a server on the same loop, drains the server, and ends on the balance.

@@ -16,12 +16,14 @@ use super::limits::Limits;
 ///   Size ─────────▶ Size ────▶ Extension.. ──────▶ SizeLf ───▶ Data ──▶ DataCr ──▶ DataLf ──▶ Size
 ///                                                        └──▶ (size 0) last chunk
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Chunked {
     /// The size being read, then what is left of the chunk.
     left: u64,
     /// Bytes of all chunks so far, announced ones included.
     total: u64,
+    /// What `total` may come to.
+    bytes_max: u64,
     extension_bytes: u32,
     size_digits: u8,
     state: State,
@@ -67,12 +69,23 @@ pub(super) enum Next {
 const SIZE_DIGITS_MAX: u8 = 16;
 
 impl Chunked {
+    /// A body of which nothing was seen yet, of at most so many bytes.
+    pub(super) fn new(bytes_max: u64) -> Self {
+        Chunked {
+            left: 0,
+            total: 0,
+            bytes_max,
+            extension_bytes: 0,
+            size_digits: 0,
+            state: State::default(),
+        }
+    }
+
     /// Passes over framing. Returns how many bytes it took and what comes next; data that is
     /// announced counts as taken.
     pub(super) fn decode(
         &mut self,
         input: &[u8],
-        body_bytes_max: u64,
         limits: &Limits,
     ) -> Result<(usize, Next), RecvError> {
         for (taken, &byte) in input.iter().enumerate() {
@@ -84,7 +97,7 @@ impl Chunked {
                 }
                 return Ok((taken, Next::Data(data as usize)));
             }
-            self.state = self.step(byte, body_bytes_max, limits)?;
+            self.state = self.step(byte, limits)?;
             if self.state == State::Last {
                 return Ok((taken + 1, Next::Trailers));
             }
@@ -101,13 +114,18 @@ impl Chunked {
         }
     }
 
-    /// Lets only this many more bytes of body come, within `body_bytes_max`.
-    pub(super) fn shorten(&mut self, bytes: u64, body_bytes_max: u64) {
-        self.total = self.total.max(body_bytes_max.saturating_sub(bytes));
+    /// Lets only this many more bytes of body come, within the bound that there is.
+    pub(super) fn shorten(&mut self, bytes: u64) {
+        self.bytes_max = self.bytes_max.min(self.total.saturating_add(bytes));
+    }
+
+    /// Sets another bound for the whole body, before any of it was seen.
+    pub(super) fn limit(&mut self, bytes_max: u64) {
+        self.bytes_max = bytes_max;
     }
 
     #[inline]
-    fn step(&mut self, byte: u8, body_bytes_max: u64, limits: &Limits) -> Result<State, RecvError> {
+    fn step(&mut self, byte: u8, limits: &Limits) -> Result<State, RecvError> {
         use State::*;
         let next = match self.state {
             Size => match (byte, self.size_digits) {
@@ -187,7 +205,7 @@ impl Chunked {
                 b' ' | b'\t' => ValueSpace,
                 _ => return Err(RecvError::ChunkExtension),
             },
-            SizeLf => return self.end_size(byte, body_bytes_max),
+            SizeLf => return self.end_size(byte),
             DataCr if byte == b'\r' => return Ok(DataLf),
             DataLf if byte == b'\n' => {
                 self.size_digits = 0;
@@ -208,7 +226,7 @@ impl Chunked {
         Ok(next)
     }
 
-    fn end_size(&mut self, byte: u8, body_bytes_max: u64) -> Result<State, RecvError> {
+    fn end_size(&mut self, byte: u8) -> Result<State, RecvError> {
         if byte != b'\n' {
             return Err(RecvError::ChunkSize);
         }
@@ -216,10 +234,10 @@ impl Chunked {
             return Ok(State::Last);
         }
         self.total = match self.total.checked_add(self.left) {
-            Some(total) if total <= body_bytes_max => total,
+            Some(total) if total <= self.bytes_max => total,
             _ => {
                 return Err(RecvError::BodyTooLarge {
-                    limit: body_bytes_max,
+                    limit: self.bytes_max,
                 });
             }
         };

@@ -226,7 +226,7 @@ impl Responses {
         self.recv = match head.length {
             ResponseBodyLength::None => Recv::Sized { left: 0 },
             ResponseBodyLength::Sized(left) => Recv::Sized { left },
-            ResponseBodyLength::Chunked => Recv::Chunks(Chunked::default()),
+            ResponseBodyLength::Chunked => Recv::Chunks(Chunked::new(u64::MAX)),
             ResponseBodyLength::UntilClose => Recv::UntilClose,
         };
         Ok(Some(head))
@@ -263,7 +263,7 @@ impl Responses {
         mut chunked: Chunked,
         input: &mut &'i [u8],
     ) -> Result<Decoded<'i>, RecvError> {
-        let (framing, next) = chunked.decode(input, u64::MAX, &self.limits)?;
+        let (framing, next) = chunked.decode(input, &self.limits)?;
         *input = &input[framing..];
         self.recv = Recv::Chunks(chunked);
         match next {

@@ -3,6 +3,7 @@
 mod callback;
 mod children;
 mod gather;
+mod give_up;
 mod group_error;
 mod join_handle;
 mod loop_handle;
@@ -15,6 +16,7 @@ mod yield_now;
 
 pub use callback::{CallHandle, call_at, call_later, call_soon};
 pub use gather::{AsCompleted, as_completed, gather, race, try_gather};
+pub use give_up::give_up;
 pub use group_error::{GroupError, GroupFailure};
 pub use join_handle::JoinHandle;
 pub use loop_handle::{LoopEnded, LoopHandle, RemoteCallHandle, loop_handle};

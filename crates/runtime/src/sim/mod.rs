@@ -99,6 +99,16 @@ pub fn elapsed() -> Duration {
     with_world(|world| world.elapsed())
 }
 
+/// Has the running step take so long: the world goes on, and the loop is stuck. What happens in the
+/// network meanwhile is seen when it looks again.
+///
+/// # Panics
+/// Outside of a simulated world.
+#[track_caller]
+pub fn burn(time: Duration) {
+    with_world(|world| world.pass(time));
+}
+
 /// Everything that has happened in the network so far, a line each; empty unless
 /// [asked for](Builder::trace).
 ///

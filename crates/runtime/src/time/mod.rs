@@ -36,6 +36,21 @@ pub fn now_precise() -> Instant {
     with_current(|core| core.clock.now_precise())
 }
 
+/// How long the loop was stuck so far: the sum of all stretches of 100 ms or more in which it did not
+/// look at the operating system, because a step, or a row of steps, took so long, and of waits that
+/// ended so much later than asked, because the process or its machine was stopped.
+///
+/// Whoever judges others by a clock takes this from it: they cannot have been served meanwhile. On a
+/// clock that is moved by hand it is always zero. See [`Sleep::stuck`], which is cheaper.
+///
+/// # Panics
+/// When the thread has no loop.
+#[must_use]
+#[track_caller]
+pub fn stuck() -> Duration {
+    with_current(|core| core.stuck())
+}
+
 /// The point in time that lies `delay` behind this turn. One that no [`Instant`] can hold is
 /// some thirty years away: far enough to be never.
 ///

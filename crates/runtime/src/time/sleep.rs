@@ -81,6 +81,13 @@ impl Sleep {
         self.deadline
     }
 
+    /// How long the loop was stuck so far; see [`time::stuck`](crate::time::stuck). Two loads.
+    #[inline]
+    #[must_use]
+    pub fn stuck(&self) -> Duration {
+        self.core.stuck()
+    }
+
     /// Whether the deadline has passed.
     #[inline]
     #[must_use]

@@ -3,6 +3,7 @@
 //! Here is what both directions share; [`receive`] takes requests apart, [`send`] puts responses
 //! together.
 
+mod body_limit;
 mod receive;
 mod send;
 mod upgrade;

@@ -85,7 +85,7 @@ impl Connection {
         self.recv = match head.body() {
             BodyLength::None => Recv::Sized { left: 0 },
             BodyLength::Sized(left) => Recv::Sized { left },
-            BodyLength::Chunked => Recv::Chunks(Chunked::default()),
+            BodyLength::Chunked => Recv::Chunks(Chunked::new(self.limits.body_bytes_max)),
         };
     }
 
@@ -154,7 +154,7 @@ impl Connection {
             self.request.awaits_continue = false;
         }
         let limits = &*self.limits;
-        let (framing, next) = chunked.decode(&self.buffer, limits.body_bytes_max, limits)?;
+        let (framing, next) = chunked.decode(&self.buffer, limits)?;
         self.discard(framing);
         match next {
             Next::NeedData => self.need_data(Recv::Chunks(chunked)),

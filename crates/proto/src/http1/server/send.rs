@@ -201,10 +201,7 @@ impl Connection {
             return self.close();
         }
         if let Recv::Chunks(chunked) = &mut self.recv {
-            chunked.shorten(
-                u64::from(self.limits.discard_bytes_max),
-                self.limits.body_bytes_max,
-            );
+            chunked.shorten(u64::from(self.limits.discard_bytes_max));
         }
         // Most of the time the rest has been received.
         loop {

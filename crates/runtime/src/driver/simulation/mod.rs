@@ -149,6 +149,11 @@ impl Simulation {
         self.world.get().duration_since(self.began)
     }
 
+    /// Lets the time pass while the loop does not look.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.set_now(self.now().saturating_add(nanos(time)));
+    }
+
     fn now(&self) -> Nanos {
         nanos(self.elapsed())
     }
