@@ -5,6 +5,7 @@ use crate::config::{Config, HealthConfig};
 use crate::drain::{DrainReport, drain_when_asked};
 use crate::error::ServerError;
 use crate::introspect::Socket;
+use crate::ledger::Ledger;
 use crate::loop_state::LoopState;
 use crate::router::{App, Router};
 use crate::shutdown::Shutdown;
@@ -34,6 +35,7 @@ pub struct Server {
     socket: Option<PathBuf>,
     settings: Settings,
     runtime: monoloop_runtime::Config,
+    ledger: Ledger,
 }
 
 /// What each loop of a server is told.
@@ -99,6 +101,7 @@ impl Server {
                 drain_timeout: config.drain.timeout,
             },
             runtime,
+            ledger: Ledger::default(),
         }
     }
 
@@ -144,6 +147,13 @@ impl Server {
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.settings.drain_timeout = timeout;
         self
+    }
+
+    /// What becomes of this server's connections and requests: of all that it has started, and
+    /// its clones.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone()
     }
 
     /// Serves until SIGTERM or SIGINT, drains and returns. A second signal ends it at once.
@@ -208,6 +218,7 @@ impl Server {
         announce(&self, local_addr);
         Ok(Running {
             local_addr,
+            ledger: self.ledger.clone(),
             shutdown,
             loops,
         })
@@ -265,6 +276,7 @@ impl Server {
             settings.timeouts,
             settings.limits,
             settings.response_buffer_bytes_max,
+            self.ledger.new_book(),
         );
         let accepting = accept_until_draining(listener, shared.clone(), settings.connections_max);
         let accepting = spawn_named("accept", accepting);
@@ -286,6 +298,7 @@ impl Server {
         });
         Ok(Serving {
             local_addr,
+            ledger: self.ledger.clone(),
             draining,
         })
     }
@@ -370,6 +383,7 @@ impl Server {
 #[derive(Debug)]
 pub struct Serving {
     local_addr: SocketAddr,
+    ledger: Ledger,
     draining: JoinHandle<DrainReport>,
 }
 
@@ -378,6 +392,12 @@ impl Serving {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// What becomes of its connections and requests.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone()
     }
 
     /// Waits until the server was told to end and has.
@@ -393,6 +413,7 @@ impl Serving {
 #[derive(Debug)]
 pub struct Running {
     local_addr: SocketAddr,
+    ledger: Ledger,
     shutdown: Shutdown,
     loops: Vec<thread::JoinHandle<DrainReport>>,
 }
@@ -402,6 +423,12 @@ impl Running {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// What becomes of its connections and requests.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone()
     }
 
     /// What tells it to end, from any thread.
