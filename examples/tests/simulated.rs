@@ -8,7 +8,7 @@ mod http_server;
 
 use monoloop::net::{ConnectOptions, TcpStream};
 use monoloop::sim::{self, Builder};
-use monoloop::{Server, Shutdown, spawn, sync::Barrier, time};
+use monoloop::{Reason, Server, Shutdown, spawn, sync::Barrier, time};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -120,7 +120,13 @@ fn a_hundred_thousand_clients_are_connected_at_once_and_each_is_answered() {
             client.await.unwrap();
         }
         shutdown.drain();
+        let ledger = serving.ledger();
         assert_eq!(serving.wait().await.forced, 0);
+        let seen = ledger.snapshot();
+        seen.check().unwrap();
+        let clients = u64::from(CLIENTS);
+        assert_eq!(seen.connections.started(), clients);
+        assert_eq!(seen.requests.ended_in(Reason::Ok), 2 * clients);
     });
 }
 
@@ -157,7 +163,11 @@ fn a_day_of_keep_alive_timeouts() -> Duration {
         }
         assert_eq!(expired, 1152);
         shutdown.drain();
+        let ledger = serving.ledger();
         serving.wait().await;
+        let seen = ledger.snapshot();
+        seen.check().unwrap();
+        assert_eq!(seen.connections.ended_in(Reason::IdleTimeout), expired);
     });
     real_time() - began
 }

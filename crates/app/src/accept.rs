@@ -65,6 +65,7 @@ pub(crate) async fn accept_until_draining(
                 if !std::mem::replace(&mut is_exhausted, true) {
                     tracing::warn!(%error, connections = shared.open_connections(), "cannot accept; trying again");
                 }
+                shared.book.accept_errors.add(1);
                 rest(&shared).await;
             }
         }
@@ -89,7 +90,10 @@ async fn accept_backlog(listener: &mut TcpListener, shared: &Rc<LoopState>) -> u
             }
             Poll::Ready(Err(error)) if concerns_one_connection(&error) => {}
             // Descriptors come back when connections close, and only then.
-            Poll::Ready(Err(_)) if shared.open_connections() > 0 => rest(shared).await,
+            Poll::Ready(Err(_)) if shared.open_connections() > 0 => {
+                shared.book.accept_errors.add(1);
+                rest(shared).await;
+            }
             Poll::Ready(Err(error)) => {
                 tracing::warn!(%error, "cannot accept; those in the backlog are turned away");
                 break;

@@ -2,7 +2,7 @@
 
 use crate::endpoint::FirstStep;
 use crate::handler::BoxFuture;
-use crate::{IntoResponse, Response};
+use crate::{IntoResponse, Reason, Response};
 use http::StatusCode;
 use monoloop_runtime::introspect::note_context;
 use monoloop_runtime::{Context as VarContext, InContext, Panic};
@@ -88,7 +88,9 @@ pub(crate) fn answer_caught(payload: Box<dyn Any + Send>, response: &mut Option<
         return report_panic(payload, PANICKED_IN_DROP);
     }
     report_panic(payload, HANDLER_PANICKED);
-    *response = Some(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+    let mut answer = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    answer.reason = Reason::Panic;
+    *response = Some(answer);
 }
 
 /// Drops a handler's future, whose destructors may panic.

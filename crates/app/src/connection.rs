@@ -2,6 +2,7 @@
 
 use crate::bounds::HalfClose;
 use crate::exchange::{Exchange, Started};
+use crate::ledger::{Account, Reason};
 use crate::loop_state::{LoopState, Place};
 use crate::peer_deadline::{Grace, Passed, PeerDeadline, Since, time_for};
 use crate::reply::push_whole_response;
@@ -55,6 +56,8 @@ pub(crate) struct Connection {
     pub(crate) peer_is_sending: bool,
     /// The peer sends nothing more.
     peer_has_finished: bool,
+    /// What the ledger knows of it.
+    pub(crate) account: Account,
 }
 
 /// What the peer is given time for while nothing of a request is being answered.
@@ -132,6 +135,7 @@ impl Connection {
             grace: Grace::begin(&deadline),
             deadline,
             requests_left: shared.bounds.requests_per_connection_max,
+            account: Account::open(shared.book.clone()),
             place,
             output: Vec::new(),
             peer,
@@ -149,6 +153,7 @@ impl Connection {
     /// Serves requests until the connection is over, and parts from the peer.
     pub(crate) async fn serve(&mut self) -> End {
         let Err(end) = self.serve_requests().await;
+        self.account.judge(Reason::from(&end));
         self.part(end).await
     }
 
@@ -350,6 +355,7 @@ impl Connection {
                 }
             }
         }
+        self.account.written();
         let output = std::mem::take(&mut self.output);
         self.shared().give_back_output(output);
         Poll::Ready(Ok(()))
@@ -402,9 +408,10 @@ impl Connection {
             match self.stream.poll_write(cx, &self.output) {
                 Poll::Ready(Ok(count)) if count > 0 => drop(self.output.drain(..count)),
                 Poll::Ready(_) => return false,
-                Poll::Pending => break,
+                Poll::Pending => return true,
             }
         }
+        self.account.written();
         true
     }
 
@@ -445,7 +452,9 @@ impl Connection {
             End::HeadTimeout if self.protocol.buffered() > 0 => {
                 self.protocol.stop_receiving();
                 let reason = "the head of the request did not come in time";
-                self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason, &RequestId::make());
+                let because = Reason::HeaderTimeout;
+                let id = RequestId::make();
+                self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason, because, &id);
                 true
             }
             End::RequestsMax => self.more_has_come().await,
@@ -516,11 +525,18 @@ impl Connection {
         if let Some(status) = error.status()
             && self.protocol.awaits_head()
         {
-            self.push_refusal(status, error, id);
+            self.push_refusal(status, error, error.into(), id);
         }
     }
 
-    fn push_refusal(&mut self, status: StatusCode, reason: &dyn fmt::Display, id: &RequestId) {
+    fn push_refusal(
+        &mut self,
+        status: StatusCode,
+        reason: &dyn fmt::Display,
+        because: Reason,
+        id: &RequestId,
+    ) {
+        self.account.refuse_request(because);
         let response = Response::text(format!("{reason}\n")).with_status(status);
         tracing::debug!(request_id = %id, peer = %self.peer, %status, %reason, "refused");
         // Whatever it says, the connection closes: nothing more can be understood of it.

@@ -63,6 +63,7 @@ pub(crate) async fn drain_when_asked(
 
     let forced = shared.open_connections();
     if forced > 0 {
+        shared.book.set_forcing();
         shared.cancel_connections("the server ends");
         shared.connections_changed.wait_until(all_closed).await;
     }

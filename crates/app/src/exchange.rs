@@ -12,7 +12,7 @@ use crate::request::RequestParts;
 use crate::response::ResponseBody;
 use crate::route_options::RouteOptions;
 use crate::sending::{send_bytes, send_stream};
-use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Request, RequestId, Response};
+use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Reason, Request, RequestId, Response};
 use http::{Method, StatusCode};
 use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
 use monoloop_runtime::{InContext, give_up, time};
@@ -67,6 +67,7 @@ impl Exchange {
         mut parts: Box<RequestParts>,
         cx: &mut Context<'_>,
     ) -> Started {
+        connection.account.begin_request();
         connection.requests_left = connection.requests_left.wrapping_sub(1);
         if connection.requests_left == 0 {
             connection.protocol.close_after_response();
@@ -229,11 +230,10 @@ impl GivenUp {
 fn handler_timed_out(connection: &mut Connection, id: &RequestId) -> Response {
     tracing::warn!(request_id = %id, "a handler was stopped at its timeout");
     connection.protocol.close_after_response();
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        "the handler took too long\n",
-    )
-        .into_response()
+    let told = "the handler took too long\n";
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, told).into_response();
+    response.reason = Reason::HandlerTimeout;
+    response
 }
 
 /// For the log: there is nobody to be answered. Precedent: nginx, 499.
@@ -303,6 +303,7 @@ impl About {
         abandon_body(connection, feed);
         let (status, bytes) = (response.status, response.bytes_known());
         let after = push_whole_response(connection, response, &self.id, now);
+        end_request(connection, feed, response.reason, after);
         self.log(status, bytes);
         after
     }
@@ -331,9 +332,11 @@ impl About {
         }
         if let Err(error) = push_head(connection, &response, length, &self.id, time::now()) {
             abandon_body(connection, feed);
-            return Ok(push_fault(connection, error, &self.id));
+            let after = push_fault(connection, error, &self.id);
+            end_request(connection, feed, response.reason, after);
+            return Ok(after);
         }
-        let status = response.status;
+        let (status, reason) = (response.status, response.reason);
         let sent = match response.body {
             // What its head tells is all that is told about it.
             _ if self.is_head || has_no_body(status) => Ok(0),
@@ -359,7 +362,9 @@ impl About {
         };
         let after = connection.protocol.send_end(&mut connection.output);
         self.log(status, bytes);
-        after.map_err(|_| End::BodyFailed)
+        let after = after.map_err(|_| End::BodyFailed)?;
+        end_request(connection, feed, reason, after);
+        Ok(after)
     }
 
     #[inline(always)]
@@ -373,6 +378,40 @@ impl About {
     fn log_line(self, status: StatusCode, bytes: u64) {
         if let Some(access) = self.access {
             REQUEST_ID.sync_scope(self.id, || access.log(status, bytes, self.received_at));
+        }
+    }
+}
+
+/// The answer to a request is in the output.
+#[inline]
+fn end_request(
+    connection: &mut Connection,
+    feed: Option<&BodyFeed>,
+    reason: Reason,
+    after: AfterResponse,
+) {
+    match feed {
+        None if reason == Reason::Ok => connection.account.answer_is_whole(),
+        _ => end_request_with_care(connection, feed, reason, after),
+    }
+}
+
+/// A request whose body did not come to its end has not either, whatever its handler has made of
+/// it.
+#[cold]
+fn end_request_with_care(
+    connection: &mut Connection,
+    feed: Option<&BodyFeed>,
+    reason: Reason,
+    after: AfterResponse,
+) {
+    let of_body = feed.and_then(BodyFeed::ended).and_then(Result::err);
+    let of_body = of_body.map_or(Reason::Ok, |error| Reason::from(&error));
+    match [reason, of_body].into_iter().find(|it| *it != Reason::Ok) {
+        None => connection.account.answer_is_whole(),
+        Some(reason) => {
+            let closes = after == AfterResponse::Close;
+            connection.account.end_request(reason, closes);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::bounds::Bounds;
 use crate::changed::Changed;
+use crate::ledger::LoopBook;
 use crate::overload::Overload;
 use crate::peers::Peers;
 use crate::request_pool::RequestPool;
@@ -17,6 +18,7 @@ use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::mem;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Output buffers kept for reuse, and the size above which one is not kept. A response is
 /// mostly written in the step that made it, so a few hot ones serve all connections.
@@ -25,6 +27,8 @@ const OUTPUT_KEPT_BYTES_MAX: usize = 256 * 1024;
 
 pub(crate) struct LoopState {
     pub(crate) app: App,
+    /// What is counted of connections and requests.
+    pub(crate) book: Arc<LoopBook>,
     pub(crate) timeouts: Timeouts,
     pub(crate) protocol_limits: Rc<Limits>,
     pub(crate) response_buffer_bytes_max: usize,
@@ -59,9 +63,11 @@ impl LoopState {
         timeouts: Timeouts,
         protocol_limits: Limits,
         bounds: Bounds,
+        book: Arc<LoopBook>,
     ) -> Rc<Self> {
         Rc::new(LoopState {
             app,
+            book,
             timeouts,
             protocol_limits: Rc::new(protocol_limits),
             response_buffer_bytes_max: bounds.response_buffer_bytes_max,
@@ -126,6 +132,7 @@ impl LoopState {
     /// A connection's place among the open ones, given up when it is dropped.
     pub(crate) fn enter(self: &Rc<Self>) -> Place {
         let key = self.connections.borrow_mut().insert(None);
+        self.book.set_open(self.open_connections());
         Place {
             shared: self.clone(),
             key: u32::try_from(key).expect("descriptors run out long before"),
@@ -197,6 +204,7 @@ impl Drop for Place {
             .borrow_mut()
             .remove(self.key as usize);
         drop(task);
+        self.shared.book.set_open(self.shared.open_connections());
         self.shared.connections_changed.notify();
     }
 }

@@ -7,7 +7,7 @@
 //! too long.
 
 use crate::changed::Changed;
-use crate::{IntoResponse, Response};
+use crate::{IntoResponse, Reason, Response};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use monoloop_runtime::time;
@@ -89,12 +89,10 @@ impl Overload {
     /// The answer to one that is turned away. Its connection is kept: a new one costs more.
     pub(crate) fn answer(&self) -> Response {
         self.shed.set(self.shed.get() + 1);
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the server is overloaded; try again later\n",
-        )
-            .into_response()
-            .with_header(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS))
+        let told = "the server is overloaded; try again later\n";
+        let mut response = (StatusCode::SERVICE_UNAVAILABLE, told).into_response();
+        response.reason = Reason::Shed;
+        response.with_header(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS))
     }
 
     /// Measures for ever. Rests while no requests come.

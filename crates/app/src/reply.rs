@@ -32,6 +32,7 @@ pub(crate) fn push_head(
         connection
             .protocol
             .send_head(response.status, length, &mut connection.output)?;
+    shared.book.count_response(response.status);
     fields.encoded(shared.standard_fields.borrow_mut().at(now));
     if let Some(content_type) = response.content_type {
         fields.line(content_type.line);

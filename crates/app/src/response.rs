@@ -1,5 +1,6 @@
 //! What a handler answers.
 
+use crate::Reason;
 use bytes::Bytes;
 use futures_core::Stream;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -30,6 +31,8 @@ pub struct Response {
     pub(crate) content_type: Option<&'static ContentType>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: ResponseBody,
+    /// In which reason the request ends that is answered with it.
+    pub(crate) reason: Reason,
 }
 
 /// A content type that most responses have one of. It is one pointer in a response, which is
@@ -69,6 +72,7 @@ impl Response {
             content_type: None,
             headers: Vec::new(),
             body: ResponseBody::Bytes(Bytes::new()),
+            reason: Reason::Ok,
         }
     }
 

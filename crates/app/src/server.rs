@@ -6,6 +6,7 @@ use crate::config::{Config, HealthConfig};
 use crate::drain::{DrainReport, drain_when_asked};
 use crate::error::ServerError;
 use crate::introspect::Socket;
+use crate::ledger::Ledger;
 use crate::loop_state::LoopState;
 use crate::overload::Shedding;
 use crate::router::{App, Router};
@@ -36,6 +37,7 @@ pub struct Server {
     socket: Option<PathBuf>,
     settings: Settings,
     runtime: monoloop_runtime::Config,
+    ledger: Ledger,
 }
 
 /// What each loop of a server is told.
@@ -93,6 +95,7 @@ impl Server {
                 drain_timeout: config.drain.timeout,
             },
             runtime,
+            ledger: Ledger::default(),
         }
     }
 
@@ -181,6 +184,13 @@ impl Server {
         self
     }
 
+    /// What becomes of this server's connections and requests: of all that it has started, and
+    /// its clones.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone()
+    }
+
     /// Serves until SIGTERM or SIGINT, drains and returns. A second signal ends it at once.
     ///
     /// `app` makes the router, once on each loop.
@@ -243,6 +253,7 @@ impl Server {
         announce(&self, local_addr);
         Ok(Running {
             local_addr,
+            ledger: self.ledger.clone(),
             shutdown,
             loops,
         })
@@ -307,6 +318,7 @@ impl Server {
             settings.timeouts,
             limits,
             settings.bounds,
+            self.ledger.new_book(),
         );
         let measuring = shared.overload.clone().map(|overload| {
             let measuring = overload.measure();
@@ -337,6 +349,7 @@ impl Server {
         });
         Ok(Serving {
             local_addr,
+            ledger: self.ledger.clone(),
             draining,
         })
     }
@@ -421,6 +434,7 @@ impl Server {
 #[derive(Debug)]
 pub struct Serving {
     local_addr: SocketAddr,
+    ledger: Ledger,
     draining: JoinHandle<DrainReport>,
 }
 
@@ -429,6 +443,12 @@ impl Serving {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// What becomes of its connections and requests.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone()
     }
 
     /// Waits until the server was told to end and has.
@@ -444,6 +464,7 @@ impl Serving {
 #[derive(Debug)]
 pub struct Running {
     local_addr: SocketAddr,
+    ledger: Ledger,
     shutdown: Shutdown,
     loops: Vec<thread::JoinHandle<DrainReport>>,
 }
@@ -453,6 +474,12 @@ impl Running {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// What becomes of its connections and requests.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone()
     }
 
     /// What tells it to end, from any thread.

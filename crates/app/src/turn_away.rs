@@ -1,5 +1,6 @@
 //! Connections that are accepted only to be told that there is no place for them.
 
+use crate::ledger::{Account, Reason};
 use crate::loop_state::LoopState;
 use monoloop_runtime::net::TcpStream;
 use monoloop_runtime::{spawn, time};
@@ -35,6 +36,7 @@ pub(crate) struct TurnedAway {
 
 /// Tells a peer that it has all the connections that it may have, and closes.
 pub(crate) fn turn_away(mut stream: TcpStream, shared: &Rc<LoopState>) {
+    Account::open(shared.book.clone()).judge(Reason::Limit);
     let turned_away = &shared.turned_away;
     turned_away.count.set(turned_away.count.get() + 1);
     if turned_away.lingering.get() >= LINGERING_MAX {

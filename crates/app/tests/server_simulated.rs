@@ -11,7 +11,9 @@ mod sim_client;
 
 use futures_util::stream;
 use monoloop::sim::{self, Builder, Faults, Link};
-use monoloop::{Bytes, Request, Response, Router, Server, Shutdown, spawn, spawn_blocking, time};
+use monoloop::{
+    Bytes, Ledger, Reason, Request, Response, Router, Server, Shutdown, spawn, spawn_blocking, time,
+};
 use sim_client::{Client, Failed, Pace, Question};
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -276,12 +278,24 @@ async fn serve_many(seed: u64, drains_early: bool) -> Outcome {
         client.await.unwrap();
     }
     shutdown.drain();
+    let ledger = serving.ledger();
     let report = serving.wait().await;
     assert_eq!(report.forced, 0, "{report:?}");
+    assert_accounted(&ledger, answered.get());
     Outcome {
         answered: answered.get(),
         asked,
     }
+}
+
+/// Whatever the faults have done, the ledger balances, and nobody was answered without it.
+fn assert_accounted(ledger: &Ledger, answered: u32) {
+    let seen = ledger.snapshot();
+    seen.check().unwrap();
+    let in_flight = (seen.connections.in_flight(), seen.requests.in_flight());
+    assert_eq!(in_flight, (0, 0), "{seen:?}");
+    let ok = seen.requests.ended_in(Reason::Ok);
+    assert!(ok >= u64::from(answered), "{answered} answers: {seen:?}");
 }
 
 fn rough(world: &Builder, seeds: std::ops::Range<u64>, drains_early: bool) {

@@ -20,7 +20,7 @@ use http::Method;
 use monoloop::net::TcpStream;
 use monoloop::time::{self, sleep};
 use monoloop::{
-    ClockMode, DrainReport, Limits, Router, Runtime, Server, Shutdown, Timeouts, yield_now,
+    ClockMode, DrainReport, Ledger, Limits, Router, Runtime, Server, Shutdown, Timeouts, yield_now,
 };
 use monoloop_proto::http1::{AtEof, Decoded, ResponseBodyLength, Responses};
 
@@ -86,6 +86,7 @@ fn serve_by(
     test: impl AsyncFnOnce(&Site),
 ) -> DrainReport {
     let mut runtime = Runtime::builder().clock(clock).build().unwrap();
+    let ledger = server.ledger();
     let report = runtime.block_on(async {
         let shutdown = Shutdown::new();
         let serving = server.spawn(app, &shutdown).unwrap();
@@ -104,7 +105,16 @@ fn serve_by(
         serving.wait().await
     });
     assert_balance(&mut runtime);
+    assert_accounted(&ledger);
     report
+}
+
+/// Nothing is in flight, and all that started has ended in one reason.
+pub(crate) fn assert_accounted(ledger: &Ledger) {
+    let seen = ledger.snapshot();
+    seen.check().unwrap();
+    let in_flight = (seen.connections.in_flight(), seen.requests.in_flight());
+    assert_eq!(in_flight, (0, 0), "{seen:?}");
 }
 
 /// Nothing is left of what ran.
