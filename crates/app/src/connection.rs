@@ -1,13 +1,18 @@
 //! One connection: head, request, response, until it is closed. One task each.
 
+mod handshake;
+
+pub(crate) use handshake::HandshakeFailure;
+
 use crate::exchange::{Exchange, Started};
 use crate::loop_state::{LoopState, Place};
 use crate::reply::push_whole_response;
 use crate::request::RequestParts;
+use crate::transport::Transport;
 use crate::{RequestId, Response};
 use http::StatusCode;
 use monoloop_proto::http1::{self, AfterResponse, Event, RecvError};
-use monoloop_runtime::net::{Chunk, TcpStream};
+use monoloop_runtime::net::Chunk;
 use monoloop_runtime::time::{self, Sleep};
 use monoloop_runtime::{consume_budget, poll_consume_budget};
 use std::convert::Infallible;
@@ -34,7 +39,7 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
 /// A connection and what it needs. Small, for there are thousands that wait.
 pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Transport,
     pub(crate) protocol: http1::Connection,
     /// The deadline of whatever is waited for. One timer for all phases.
     pub(crate) deadline: Sleep,
@@ -77,6 +82,9 @@ pub(crate) enum End {
     IdleTimeout,
     BodyTimeout,
     WriteTimeout,
+    /// The transport's handshake, TLS's, came to nothing.
+    HandshakeFailed(HandshakeFailure),
+    HandshakeTimeout,
     /// The connection broke.
     Broken(ErrorKind),
     /// A response's body failed halfway.
@@ -93,6 +101,8 @@ impl fmt::Display for End {
             End::IdleTimeout => f.write_str("idle timeout"),
             End::BodyTimeout => f.write_str("body timeout"),
             End::WriteTimeout => f.write_str("write timeout"),
+            End::HandshakeFailed(failure) => write!(f, "handshake failed: {failure}"),
+            End::HandshakeTimeout => f.write_str("handshake timeout"),
             End::Broken(kind) => write!(f, "broken: {kind}"),
             End::BodyFailed => f.write_str("a response's body failed"),
         }
@@ -106,7 +116,7 @@ impl From<io::Error> for End {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, place: Place) -> Self {
+    pub(crate) fn new(stream: Transport, peer: SocketAddr, place: Place) -> Self {
         let shared = &place.shared;
         Connection {
             stream,
@@ -132,6 +142,7 @@ impl Connection {
     }
 
     async fn serve_requests(&mut self) -> Result<Infallible, End> {
+        self.shake_hands().await?;
         let mut next = Next::NeedData;
         loop {
             // Requests and what becomes of them stay inside of `fill` and `step`: a connection
@@ -390,21 +401,21 @@ impl Connection {
                 self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason, &RequestId::make());
                 true
             }
+            // There is an alert that it should see, or an answer.
+            End::HandshakeFailed(_) => true,
             End::WriteTimeout => {
                 self.reset();
                 return end;
             }
-            End::HeadTimeout
-            | End::IdleTimeout
-            | End::BodyTimeout
-            | End::Drained
-            | End::Broken(_)
-            | End::BodyFailed => return end,
+            End::HeadTimeout | End::IdleTimeout | End::BodyTimeout | End::Drained => false,
+            // What was sent may be a part of something, and the peer must not take it for all.
+            End::HandshakeTimeout | End::Broken(_) | End::BodyFailed => return end,
         };
         if let Err(broken) = self.flush().await {
             self.reset();
             return broken;
         }
+        poll_fn(|cx| Poll::Ready(self.stream.say_goodbye(cx))).await;
         if lingers && self.stream.shutdown(Shutdown::Write).is_ok() {
             self.linger().await;
         }

@@ -61,7 +61,10 @@ mod server;
 mod shutdown;
 mod standard_fields;
 mod timeouts;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod trace;
+mod transport;
 
 pub use body::{Body, BodyError};
 pub use drain::DrainReport;

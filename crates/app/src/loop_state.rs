@@ -6,6 +6,7 @@ use crate::route_label::{ROUTE, RouteLabel};
 use crate::router::App;
 use crate::standard_fields::StandardFields;
 use crate::timeouts::Timeouts;
+use crate::transport::Transports;
 use crate::{REQUEST_ID, RequestId};
 use monoloop_proto::http1::Limits;
 use monoloop_runtime::{Context, TaskHandle};
@@ -24,6 +25,7 @@ pub(crate) struct LoopState {
     pub(crate) timeouts: Timeouts,
     pub(crate) protocol_limits: Rc<Limits>,
     pub(crate) response_buffer_bytes_max: usize,
+    pub(crate) transports: Transports,
     /// What requests are received into.
     pub(crate) requests: Rc<RequestPool>,
     pub(crate) standard_fields: RefCell<StandardFields>,
@@ -49,12 +51,14 @@ impl LoopState {
         timeouts: Timeouts,
         protocol_limits: Limits,
         response_buffer_bytes_max: usize,
+        transports: Transports,
     ) -> Rc<Self> {
         Rc::new(LoopState {
             app,
             timeouts,
             protocol_limits: Rc::new(protocol_limits),
             response_buffer_bytes_max,
+            transports,
             requests: Rc::default(),
             standard_fields: RefCell::new(StandardFields::new()),
             leaving: Cell::new(false),

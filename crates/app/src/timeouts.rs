@@ -19,6 +19,9 @@ pub struct Timeouts {
     /// No progress while bytes wait for a peer that does not read. Then the connection is
     /// closed. Default 30 s (nginx 60).
     pub write: Option<Duration>,
+    /// From a connection's beginning to the end of its TLS handshake; the time of the first head
+    /// begins then. Default 10 s, that of a head (nginx has the same for both, 60).
+    pub tls_handshake: Option<Duration>,
 }
 
 impl Default for Timeouts {
@@ -30,6 +33,7 @@ impl Default for Timeouts {
             body: seconds(20),
             handler: seconds(30),
             write: seconds(30),
+            tls_handshake: seconds(10),
         }
     }
 }

@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod load;
 mod schema;
+mod tls;
 mod values;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use self::effective::Effective;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::load::Sources;
+pub use self::tls::{ClientAuth, TlsSection, TlsVersion};
 
 /// Everything an operator may set. `config/server.toml` holds every key with
 /// its default.
@@ -63,6 +65,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The answers for those who ask whether the server is well.
     pub health: HealthConfig,
+    /// Certificates, and what is asked of clients.
+    pub tls: TlsSection,
     /// Bounds of the runtime below.
     pub runtime: RuntimeConfig,
 }
@@ -139,6 +143,11 @@ pub struct TimeoutsConfig {
     /// 30 s; nginx's `send_timeout` is 60.
     #[serde(with = "values::timeout")]
     pub write: Option<Duration>,
+    /// From a connection's beginning to the end of its TLS handshake; the head's
+    /// time begins then. Default 10 s; HAProxy counts it into
+    /// `timeout http-request`, nginx takes 60 (`client_header_timeout`).
+    #[serde(with = "values::timeout")]
+    pub tls_handshake: Option<Duration>,
 }
 
 /// How the server ends when it is told to (SIGTERM, SIGINT).
@@ -255,6 +264,7 @@ impl Default for Config {
             drain: DrainConfig::default(),
             log: LogConfig::default(),
             health: HealthConfig::default(),
+            tls: TlsSection::default(),
             runtime: RuntimeConfig::default(),
         }
     }
@@ -281,6 +291,7 @@ impl Default for TimeoutsConfig {
             body: Some(Duration::from_secs(20)),
             handler: Some(Duration::from_secs(30)),
             write: Some(Duration::from_secs(30)),
+            tls_handshake: Some(Duration::from_secs(10)),
         }
     }
 }

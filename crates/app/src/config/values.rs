@@ -336,8 +336,13 @@ pub(super) mod socket {
     }
 }
 
+/// The path of a file. A bare word is more often a slip of the pen.
+pub(super) fn file_path(text: &str) -> Option<std::path::PathBuf> {
+    text.contains(['/', '\\', '.']).then(|| text.into())
+}
+
 /// Reads any TOML value and hands it to `convert`, whose phrase becomes the error.
-fn read<'de, D, T>(
+pub(super) fn read<'de, D, T>(
     from: D,
     convert: impl FnOnce(&Value) -> Result<T, String>,
 ) -> Result<T, D::Error>

@@ -51,6 +51,7 @@ pub(crate) const NO_TIMEOUTS: Timeouts = Timeouts {
     body: None,
     handler: None,
     write: None,
+    tls_handshake: None,
 };
 
 /// Runs a test beside a server on the same loop, drains the server, and ends on the balance.
