@@ -129,7 +129,7 @@ fn serve(stream: TcpStream, peer: SocketAddr, shared: &Rc<LoopState>) {
     }
     let place = shared.enter();
     let key = place.key();
-    let mut connection = Connection::new(stream, peer, place);
+    let mut connection = Connection::new(shared.transports.over(stream), peer, place);
     let task = spawn(async move {
         let end = connection.serve().await;
         tracing::debug!(peer = %connection.peer, %end, "connection ended");

@@ -50,6 +50,14 @@ pub struct ServerArgs {
     #[arg(long, value_name = "PATH")]
     socket: Option<String>,
 
+    /// PEM file of a certificate and its chain: serve TLS; more of them parted by commas
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<String>,
+
+    /// PEM file of the certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<String>,
+
     /// Configuration file; without it MONOLOOP_CONFIG names one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -106,6 +114,8 @@ impl ServerArgs {
             ("--listen", "listen", self.listen),
             ("--threads", "threads", self.threads),
             ("--socket", "socket", self.socket),
+            ("--tls-cert", "tls.certificate", self.tls_cert),
+            ("--tls-key", "tls.key", self.tls_key),
             ("--access-log", "log.access", self.access_log),
             ("--log-format", "log.format", self.log_format),
             ("--log-filter", "log.filter", self.log_filter),
@@ -164,6 +174,10 @@ pub fn run<E: Into<Box<dyn Error>>>(
         Ok(effective) => effective,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
+    #[cfg(feature = "tls")]
+    if let Err(error) = crate::tls::check(&effective.config.tls) {
+        return fail(EXIT_USAGE, &with_causes(&error));
+    }
     if check_only {
         return print_checked(&effective);
     }

@@ -1,5 +1,7 @@
 //! One connection: head, request, response, until it is closed. One task each.
 
+mod handshake;
+
 use crate::bounds::HalfClose;
 use crate::exchange::{Exchange, Started};
 use crate::ledger::{Account, Reason};
@@ -7,10 +9,12 @@ use crate::loop_state::{LoopState, Place};
 use crate::peer_deadline::{Grace, Passed, PeerDeadline, Since, time_for};
 use crate::reply::push_whole_response;
 use crate::request::RequestParts;
+use crate::transport::Transport;
 use crate::{RequestId, Response};
+pub(crate) use handshake::HandshakeFailure;
 use http::StatusCode;
 use monoloop_proto::http1::{self, AfterResponse, Event, RecvError};
-use monoloop_runtime::net::{Chunk, TcpStream};
+use monoloop_runtime::net::Chunk;
 use monoloop_runtime::time::{self, Sleep};
 use monoloop_runtime::{consume_budget, poll_consume_budget};
 use std::convert::Infallible;
@@ -37,7 +41,7 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
 /// A connection and what it needs. Small, for there are thousands that wait.
 pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Transport,
     pub(crate) protocol: http1::Connection,
     /// The deadline of whatever is waited for. One timer for all phases.
     pub(crate) deadline: Sleep,
@@ -94,6 +98,9 @@ pub(crate) enum End {
     ClientClosed,
     /// It has had all the requests that one connection may have.
     RequestsMax,
+    /// The transport's handshake, TLS's, came to nothing.
+    HandshakeFailed(HandshakeFailure),
+    HandshakeTimeout,
     /// The connection broke.
     Broken(ErrorKind),
     /// A response's body failed halfway.
@@ -113,6 +120,8 @@ impl fmt::Display for End {
             End::WriteTooSlow => f.write_str("the peer reads too slowly"),
             End::ClientClosed => f.write_str("the peer went away while a handler ran"),
             End::RequestsMax => f.write_str("had all requests that a connection may have"),
+            End::HandshakeFailed(failure) => write!(f, "handshake failed: {failure}"),
+            End::HandshakeTimeout => f.write_str("handshake timeout"),
             End::Broken(kind) => write!(f, "broken: {kind}"),
             End::BodyFailed => f.write_str("a response's body failed"),
         }
@@ -126,7 +135,7 @@ impl From<io::Error> for End {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, place: Place) -> Self {
+    pub(crate) fn new(stream: Transport, peer: SocketAddr, place: Place) -> Self {
         let shared = &place.shared;
         let deadline = time::sleep_until(deadline_in(shared.timeouts.head));
         Connection {
@@ -158,6 +167,7 @@ impl Connection {
     }
 
     async fn serve_requests(&mut self) -> Result<Infallible, End> {
+        self.shake_hands().await?;
         let mut next = Next::NeedData;
         loop {
             // Requests and what becomes of them stay inside of `fill` and `step`: a connection
@@ -458,22 +468,23 @@ impl Connection {
                 true
             }
             End::RequestsMax => self.more_has_come().await,
+            // There is an alert that it should see, or an answer.
+            End::HandshakeFailed(_) => true,
             End::WriteTimeout | End::WriteTooSlow => {
                 self.reset();
                 return end;
             }
-            End::HeadTimeout
-            | End::IdleTimeout
-            | End::BodyTimeout
-            | End::Drained
-            | End::ClientClosed
-            | End::Broken(_)
-            | End::BodyFailed => return end,
+            End::HeadTimeout | End::IdleTimeout | End::BodyTimeout | End::Drained => false,
+            // What was sent may be a part of something, and the peer must not take it for all.
+            End::HandshakeTimeout | End::ClientClosed | End::Broken(_) | End::BodyFailed => {
+                return end;
+            }
         };
         if let Err(broken) = self.flush().await {
             self.reset();
             return broken;
         }
+        poll_fn(|cx| Poll::Ready(self.stream.say_goodbye(cx))).await;
         if lingers && self.stream.shutdown(Shutdown::Write).is_ok() {
             self.linger().await;
         }

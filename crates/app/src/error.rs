@@ -28,6 +28,9 @@ pub enum ServerError {
     Loop(io::Error),
     /// The socket for looking into the server could not be opened.
     Socket(SocketError),
+    /// TLS cannot be served with the certificates or keys given.
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::TlsError),
     /// A thread could not be started.
     Thread(io::Error),
     /// A loop's thread panicked while it started; the panic was reported.
@@ -44,6 +47,8 @@ impl fmt::Display for ServerError {
             }
             ServerError::Route(error) => error.fmt(f),
             ServerError::Socket(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            ServerError::Tls(error) => error.fmt(f),
             ServerError::Loop(error) => write!(f, "cannot make an event loop: {error}"),
             ServerError::Thread(error) => write!(f, "cannot start a thread: {error}"),
             ServerError::LoopDied => f.write_str("a loop panicked while it started"),
@@ -70,6 +75,8 @@ impl Error for ServerError {
             | ServerError::Loop(error)
             | ServerError::Thread(error) => error.source(),
             ServerError::Socket(error) => error.source(),
+            #[cfg(feature = "tls")]
+            ServerError::Tls(error) => error.source(),
             ServerError::Route(_) | ServerError::NoAddress | ServerError::LoopDied => None,
         }
     }

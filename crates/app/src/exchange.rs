@@ -12,6 +12,8 @@ use crate::request::RequestParts;
 use crate::response::ResponseBody;
 use crate::route_options::RouteOptions;
 use crate::sending::{send_bytes, send_stream};
+#[cfg(feature = "tls")]
+use crate::transport::Transport;
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Reason, Request, RequestId, Response};
 use http::{Method, StatusCode};
 use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
@@ -100,6 +102,10 @@ impl Exchange {
         parts.id = id.clone();
         parts.peer = connection.peer;
         parts.received_at = received_at;
+        #[cfg(feature = "tls")]
+        if let Transport::Tls(stream) = &connection.stream {
+            parts.tls = stream.about().cloned();
+        }
 
         let shared = &*connection.place.shared;
         let mut request = Some(Request::new(parts, shared.requests.clone()));

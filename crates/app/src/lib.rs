@@ -67,7 +67,10 @@ mod server;
 mod shutdown;
 mod standard_fields;
 mod timeouts;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod trace;
+mod transport;
 mod turn_away;
 
 pub use body::{Body, BodyError};

@@ -10,6 +10,7 @@ use crate::route_label::{ROUTE, RouteLabel};
 use crate::router::App;
 use crate::standard_fields::StandardFields;
 use crate::timeouts::Timeouts;
+use crate::transport::Transports;
 use crate::turn_away::TurnedAway;
 use crate::{REQUEST_ID, RequestId};
 use monoloop_proto::http1::Limits;
@@ -38,6 +39,7 @@ pub(crate) struct LoopState {
     /// Set when the connections of each peer are counted.
     pub(crate) peers: Option<Rc<Peers>>,
     pub(crate) turned_away: TurnedAway,
+    pub(crate) transports: Transports,
     /// What requests are received into.
     pub(crate) requests: Rc<RequestPool>,
     pub(crate) standard_fields: RefCell<StandardFields>,
@@ -64,6 +66,7 @@ impl LoopState {
         protocol_limits: Limits,
         bounds: Bounds,
         book: Arc<LoopBook>,
+        transports: Transports,
     ) -> Rc<Self> {
         Rc::new(LoopState {
             app,
@@ -75,6 +78,7 @@ impl LoopState {
             peers: bounds.connections_per_peer_max.map(Peers::new),
             turned_away: TurnedAway::default(),
             bounds,
+            transports,
             requests: Rc::default(),
             standard_fields: RefCell::new(StandardFields::new()),
             leaving: Cell::new(false),

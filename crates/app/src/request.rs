@@ -33,6 +33,9 @@ pub(crate) struct RequestParts {
     pub(crate) received_at: Instant,
     pub(crate) params: RouteParams,
     pub(crate) extensions: Extensions,
+    /// The session that it came in, if any.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<std::sync::Arc<crate::tls::TlsSession>>,
 }
 
 impl Request {
@@ -135,6 +138,23 @@ impl Request {
     #[must_use]
     pub fn peer_addr(&self) -> SocketAddr {
         self.parts().peer
+    }
+
+    /// Whether it came over TLS to this server. A proxy in front may have taken TLS off.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls().is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// The TLS session that it came in: the client's certificates, the name it asked for, version
+    /// and cipher. `None` over plain TCP.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(&self) -> Option<&crate::tls::TlsSession> {
+        self.parts().tls.as_deref()
     }
 
     /// The turn in which the head was complete.

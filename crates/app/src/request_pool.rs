@@ -60,6 +60,8 @@ fn make() -> Box<RequestParts> {
         received_at: time::now(),
         params: RouteParams::default(),
         extensions: Extensions::new(),
+        #[cfg(feature = "tls")]
+        tls: None,
     })
 }
 
@@ -74,6 +76,10 @@ impl RequestParts {
         if !self.extensions.is_empty() {
             // What handlers keep in there may be large.
             self.extensions = Extensions::new();
+        }
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            self.tls = None;
         }
     }
 }

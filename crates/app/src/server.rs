@@ -12,6 +12,9 @@ use crate::overload::Shedding;
 use crate::router::{App, Router};
 use crate::shutdown::Shutdown;
 use crate::timeouts::Timeouts;
+#[cfg(feature = "tls")]
+use crate::tls::{TlsConfig, TlsReloader, reload_at_hangup};
+use crate::transport::Transports;
 use monoloop_proto::http1::Limits;
 use monoloop_runtime::net::{ListenOptions, TcpListener};
 use monoloop_runtime::{JoinHandle, Runtime, signal, spawn_named};
@@ -38,6 +41,8 @@ pub struct Server {
     settings: Settings,
     runtime: monoloop_runtime::Config,
     ledger: Ledger,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsReloader>,
 }
 
 /// What each loop of a server is told.
@@ -96,7 +101,25 @@ impl Server {
             },
             runtime,
             ledger: Ledger::default(),
+            #[cfg(feature = "tls")]
+            tls: TlsConfig::from_section(&config.tls).map(TlsReloader::new),
         }
+    }
+
+    /// Serves TLS. The files are read when the server starts, and by [`run`](Server::run) again at
+    /// each SIGHUP.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, config: TlsConfig) -> Self {
+        self.tls = Some(TlsReloader::new(config));
+        self
+    }
+
+    /// What gives the server new certificates while it runs; `None` without TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_reloader(&self) -> Option<TlsReloader> {
+        self.tls.clone()
     }
 
     /// Runs so many loops, each on a thread of its own with its own app and its own socket on
@@ -218,14 +241,23 @@ impl Server {
         // Each loop keeps it open.
         drop(socket);
         let signals = signal::shutdown();
+        #[cfg(feature = "tls")]
+        let tls = self.tls.clone();
         announce(&self, first.local_addr());
 
         runtime.block_on(async {
             let signals = spawn_named("signals", drain_at_signal(signals, shutdown));
+            #[cfg(feature = "tls")]
+            let hangups = tls.map(|tls| spawn_named("tls reload", reload_at_hangup(tls)));
             report(&first.wait().await);
             // Nothing is left that they could end.
             signals.cancel();
             let _cancelled = signals.await;
+            #[cfg(feature = "tls")]
+            if let Some(hangups) = hangups {
+                hangups.cancel();
+                let _cancelled = hangups.await;
+            }
         });
         for other in others {
             report(&join(other));
@@ -299,6 +331,7 @@ impl Server {
     ) -> Result<Serving, ServerError> {
         let router = app();
         router.check()?;
+        let transports = self.transports()?;
         let options = ListenOptions::default().reuse_port(share_port);
         let listening = TcpListener::bind_with(address, &options);
         let cannot_listen = |error| ServerError::Listen { address, error };
@@ -319,6 +352,7 @@ impl Server {
             limits,
             settings.bounds,
             self.ledger.new_book(),
+            transports,
         );
         let measuring = shared.overload.clone().map(|overload| {
             let measuring = overload.measure();
@@ -351,6 +385,18 @@ impl Server {
             local_addr,
             ledger: self.ledger.clone(),
             draining,
+        })
+    }
+
+    /// Reads the certificates, on the first of the loops.
+    fn transports(&self) -> Result<Transports, ServerError> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            tls.load_once().map_err(ServerError::Tls)?;
+        }
+        Ok(Transports {
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
         })
     }
 

@@ -31,6 +31,9 @@ pub struct Timeouts {
     /// `response_buffer_bytes_max`): it may take [`write`](Timeouts::write) and a second for each
     /// so many bytes. Default 240 (Kestrel's `MinResponseDataRate`). Without `write` there is none.
     pub write_bytes_per_second_min: Option<u32>,
+    /// From a connection's beginning to the end of its TLS handshake; the time of the first head
+    /// begins then. Default 10 s, that of a head (nginx has the same for both, 60).
+    pub tls_handshake: Option<Duration>,
 }
 
 impl Default for Timeouts {
@@ -44,6 +47,7 @@ impl Default for Timeouts {
             handler: seconds(30),
             write: seconds(30),
             write_bytes_per_second_min: Some(240),
+            tls_handshake: seconds(10),
         }
     }
 }

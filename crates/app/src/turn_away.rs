@@ -39,7 +39,8 @@ pub(crate) fn turn_away(mut stream: TcpStream, shared: &Rc<LoopState>) {
     Account::open(shared.book.clone()).judge(Reason::Limit);
     let turned_away = &shared.turned_away;
     turned_away.count.set(turned_away.count.get() + 1);
-    if turned_away.lingering.get() >= LINGERING_MAX {
+    // A handshake first would cost what the limit saves.
+    if shared.transports.have_handshake() || turned_away.lingering.get() >= LINGERING_MAX {
         return;
     }
     let leaving = Lingering::enter(shared);

@@ -79,8 +79,18 @@ impl Example {
 
     /// Sends SIGTERM.
     pub(crate) fn ask_to_end(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) fn ask_to_reload(&self) {
+        self.signal("HUP");
+    }
+
+    fn signal(&self, name: &str) {
         let mut kill = Command::new("sh");
-        kill.args(["-c", "kill \"$0\"", &self.child.id().to_string()]);
+        let command = format!("kill -{name} \"$0\"");
+        kill.args(["-c", &command, &self.child.id().to_string()]);
         assert!(kill.status().unwrap().success());
     }
 

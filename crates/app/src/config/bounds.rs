@@ -78,6 +78,7 @@ impl From<&TimeoutsConfig> for Timeouts {
             handler: config.handler,
             write: config.write,
             write_bytes_per_second_min: config.write_bytes_per_second_min,
+            tls_handshake: config.tls_handshake,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use super::{Config, Origin, Problem};
+use super::{ClientAuth, Config, Origin, Problem};
 
 /// Adds a problem for each contradiction.
 pub(super) fn contradictions(
@@ -32,6 +32,36 @@ pub(super) fn contradictions(
             ("health", "ready_path", "is the same as"),
             ("health", "live_path", "is the same as"),
             "a draining server is alive and not ready; give each its own",
+        ));
+    }
+
+    let tls = &config.tls;
+    if tls.certificate.len() != tls.key.len() {
+        problems.push(check.problem(
+            ("tls", "certificate", "is not as many files as"),
+            ("tls", "key", "is not as many files as"),
+            "a certificate is of no use without its key; give one key for each, in the same order",
+        ));
+    }
+    if tls.client_auth != ClientAuth::Off && tls.client_ca.is_empty() {
+        problems.push(check.problem(
+            ("tls", "client_auth", "stands beside"),
+            ("tls", "client_ca", "stands beside"),
+            "certificates of clients have to come from somebody; name the authorities",
+        ));
+    }
+    if tls.client_auth == ClientAuth::Off && !tls.client_ca.is_empty() {
+        problems.push(check.problem(
+            ("tls", "client_ca", "stands beside"),
+            ("tls", "client_auth", "stands beside"),
+            "no client is asked for a certificate; write \"required\" or \"optional\"",
+        ));
+    }
+    if !cfg!(feature = "tls") && !tls.certificate.is_empty() {
+        problems.push(check.problem(
+            ("tls", "certificate", "stands beside"),
+            ("tls", "key", "stands beside"),
+            "this program was built without TLS; build it with the feature `tls` of monoloop",
         ));
     }
 }

@@ -16,6 +16,7 @@ mod error;
 mod file;
 mod load;
 mod schema;
+mod tls;
 mod values;
 
 use std::fmt;
@@ -29,6 +30,7 @@ pub use self::bounds::{DisconnectConfig, OverloadConfig};
 pub use self::effective::Effective;
 pub use self::error::{ConfigError, Origin, Problem};
 pub use self::load::Sources;
+pub use self::tls::{ClientAuth, TlsSection, TlsVersion};
 
 /// Everything an operator may set. `config/server.toml` holds every key with
 /// its default.
@@ -70,6 +72,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The answers for those who ask whether the server is well.
     pub health: HealthConfig,
+    /// Certificates, and what is asked of clients.
+    pub tls: TlsSection,
     /// Bounds of the runtime below.
     pub runtime: RuntimeConfig,
 }
@@ -178,6 +182,11 @@ pub struct TimeoutsConfig {
         deserialize_with = "choices::whole_or_off::deserialize::<_, 1, 1_000_000_000>"
     )]
     pub write_bytes_per_second_min: Option<u32>,
+    /// From a connection's beginning to the end of its TLS handshake; the head's
+    /// time begins then. Default 10 s; HAProxy counts it into
+    /// `timeout http-request`, nginx takes 60 (`client_header_timeout`).
+    #[serde(with = "values::timeout")]
+    pub tls_handshake: Option<Duration>,
 }
 
 /// How the server ends when it is told to (SIGTERM, SIGINT).
@@ -296,6 +305,7 @@ impl Default for Config {
             drain: DrainConfig::default(),
             log: LogConfig::default(),
             health: HealthConfig::default(),
+            tls: TlsSection::default(),
             runtime: RuntimeConfig::default(),
         }
     }
@@ -326,6 +336,7 @@ impl Default for TimeoutsConfig {
             handler: Some(Duration::from_secs(30)),
             write: Some(Duration::from_secs(30)),
             write_bytes_per_second_min: Some(240),
+            tls_handshake: Some(Duration::from_secs(10)),
         }
     }
 }

@@ -336,6 +336,11 @@ pub(super) mod socket {
     }
 }
 
+/// The path of a file. A bare word is more often a slip of the pen.
+pub(super) fn file_path(text: &str) -> Option<std::path::PathBuf> {
+    text.contains(['/', '\\', '.']).then(|| text.into())
+}
+
 /// Reads any TOML value and hands it to `convert`, whose phrase becomes the error.
 pub(super) fn read<'de, D, T>(
     from: D,

@@ -20,6 +20,7 @@ impl From<&End> for Reason {
             End::ClientClosed => Reason::ClientClosed,
             // An orderly end: the last answer said so.
             End::RequestsMax => Reason::Ok,
+            End::HandshakeFailed(_) | End::HandshakeTimeout => Reason::TlsHandshake,
             End::Broken(kind) => of_broken(*kind),
             End::BodyFailed => Reason::BodyFailed,
         }

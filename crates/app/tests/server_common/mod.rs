@@ -53,6 +53,7 @@ pub(crate) const NO_TIMEOUTS: Timeouts = Timeouts {
     handler: None,
     write: None,
     write_bytes_per_second_min: None,
+    tls_handshake: None,
 };
 
 /// Runs a test beside a server on the same loop, drains the server, and ends on the balance.

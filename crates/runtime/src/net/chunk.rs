@@ -1,8 +1,9 @@
 //! What was received, in a buffer of the loop's.
 
 use crate::core::Core;
+use crate::runtime::current;
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 /// Bytes that were received, in a buffer that the loop lends.
@@ -29,6 +30,27 @@ impl Chunk {
         }
     }
 
+    /// An empty one, for [`append`](Chunk::append): for who makes other bytes of those received,
+    /// such as by deciphering them, and hands them on as if they had come like this.
+    ///
+    /// # Panics
+    /// When the thread has no loop.
+    #[must_use]
+    pub fn empty() -> Self {
+        let core = current();
+        let buffer = core.buffers.take();
+        Chunk::new(core, buffer, 0)
+    }
+
+    /// Adds as many of these bytes as the buffer has room for, and returns how many those are.
+    pub fn append(&mut self, bytes: &[u8]) -> usize {
+        let free = &mut self.buffer[self.end as usize..];
+        let count = bytes.len().min(free.len());
+        free[..count].copy_from_slice(&bytes[..count]);
+        self.end += count as u32;
+        count
+    }
+
     /// Takes the first `count` bytes off.
     ///
     /// # Panics
@@ -52,6 +74,12 @@ impl Deref for Chunk {
     }
 }
 
+impl DerefMut for Chunk {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.start as usize..self.end as usize]
+    }
+}
+
 impl AsRef<[u8]> for Chunk {
     fn as_ref(&self) -> &[u8] {
         self
@@ -70,5 +98,28 @@ impl Drop for Chunk {
 impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chunk").field("bytes", &self.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Runtime};
+
+    #[test]
+    fn an_empty_chunk_takes_what_fits_and_can_be_written_over() {
+        let mut config = Config::default();
+        config.receive_buffer_bytes = 4;
+        let mut runtime = Runtime::builder().config(config).build().expect("a loop");
+        runtime.block_on(async {
+            let mut chunk = Chunk::empty();
+            assert!(chunk.is_empty());
+            assert_eq!(chunk.append(b"abc"), 3);
+            chunk.advance(1);
+            assert_eq!(chunk.append(b"def"), 1);
+            chunk[0] = b'B';
+            assert_eq!(&*chunk, b"Bcd");
+            assert_eq!(chunk.append(b"g"), 0);
+        });
     }
 }

@@ -1,6 +1,6 @@
-//! SIGINT and SIGTERM as futures.
+//! SIGINT, SIGTERM and SIGHUP as futures.
 //!
-//! From the first subscription on, the process no longer ends by itself when one of them
+//! From the first subscription to one of them on, the process no longer ends by itself when it
 //! comes. One thread of the process waits for signals and wakes the loops that asked.
 
 #[cfg_attr(unix, path = "unix.rs")]
@@ -21,6 +21,8 @@ pub enum SignalKind {
     Interrupt,
     /// SIGTERM: somebody asks the process to end.
     Terminate,
+    /// SIGHUP: somebody asks a server to read its files again; a terminal was closed.
+    Hangup,
 }
 
 impl fmt::Display for SignalKind {
@@ -28,6 +30,7 @@ impl fmt::Display for SignalKind {
         f.write_str(match self {
             SignalKind::Interrupt => "SIGINT",
             SignalKind::Terminate => "SIGTERM",
+            SignalKind::Hangup => "SIGHUP",
         })
     }
 }
@@ -54,6 +57,14 @@ pub fn terminate() -> io::Result<Signal> {
 /// When the signal handler cannot be installed.
 pub fn shutdown() -> io::Result<Signal> {
     Signal::subscribe(&[SignalKind::Interrupt, SignalKind::Terminate])
+}
+
+/// Waits for SIGHUP. On Windows, which has none, for ever.
+///
+/// # Errors
+/// When the signal handler cannot be installed.
+pub fn hangup() -> io::Result<Signal> {
+    Signal::subscribe(&[SignalKind::Hangup])
 }
 
 /// A subscription to signals. It sees every signal that comes after it was made, except that
@@ -83,7 +94,7 @@ impl Signal {
         subscribers.retain(|subscriber| subscriber.strong_count() > 0);
         subscribers.push(Arc::downgrade(&state));
         drop(subscribers);
-        source::start()?;
+        source::start(kinds)?;
         Ok(Signal { state })
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Mutex;
 
 /// Installs the handler, once in a process. The system does not say which of the two it was.
-pub(super) fn start() -> io::Result<()> {
+pub(super) fn start(_kinds: &[SignalKind]) -> io::Result<()> {
     static STARTED: Mutex<bool> = Mutex::new(false);
     let mut started = super::lock(&STARTED);
     if !*started {
