@@ -23,9 +23,16 @@ impl<'a> FieldWriter<'a> {
     }
 
     /// Writes one field. On an error the head goes on without it.
+    ///
+    /// `Upgrade`, as a 426 has to have one, is given the connection option that has to come with it
+    /// (RFC 9110 §7.8, §15.5.22).
     #[inline]
     pub fn field(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), SendError> {
-        push_field(self.out, checked_name(name)?, value.as_bytes());
+        let name = checked_name(name)?;
+        if name == "upgrade" {
+            push_field(self.out, "connection", b"upgrade");
+        }
+        push_field(self.out, name, value.as_bytes());
         Ok(())
     }
 

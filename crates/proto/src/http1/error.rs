@@ -200,6 +200,8 @@ pub enum SendError {
     /// The status is informational, or accepts a tunnel, which is not implemented: 1xx, or 2xx to
     /// CONNECT (RFC 9110 §9.3.6, §15.2).
     UnsupportedStatus(StatusCode),
+    /// A switch to another protocol that the request did not ask for (RFC 9110 §7.8).
+    UpgradeNotAsked,
     /// More body than the announced length (RFC 9110 §8.6).
     BodyTooLong {
         /// Bytes beyond the announced length.
@@ -230,6 +232,7 @@ impl fmt::Display for SendError {
             Self::UnsupportedStatus(status) => {
                 write!(f, "{} is not a final response", status.as_u16())
             }
+            Self::UpgradeNotAsked => f.write_str("the request asks for no other protocol"),
             Self::BodyTooLong { excess } => {
                 write!(f, "body exceeds its announced length by {excess} bytes")
             }

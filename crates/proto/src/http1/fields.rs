@@ -1,5 +1,7 @@
 //! The fields that decide framing, persistence and routing, noted in one pass over a head.
 
+use http::Method;
+
 use super::byte_class::{self, TOKEN};
 use super::error::RecvError;
 use super::head::{BodyLength, Version};
@@ -14,6 +16,7 @@ pub(super) struct Facts<'a> {
     pub(super) content_length: Option<u64>,
     pub(super) codings: Codings,
     pub(super) persistence: Persistence,
+    has_upgrade: bool,
     expect: Expect,
 }
 
@@ -48,6 +51,7 @@ impl<'a> Facts<'a> {
                 self.host = Some(value);
             }
             6 if is_named(name, b"expect") => self.expect.note(value),
+            7 if is_named(name, b"upgrade") => self.has_upgrade = true,
             10 if is_named(name, b"connection") => self.persistence.note(value),
             12 if self.request_id.is_none() && is_named(name, b"x-request-id") => {
                 self.request_id = Some(value);
@@ -89,6 +93,18 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Whether another protocol is asked for: by a GET of HTTP/1.1 without a body, with the connection
+    /// option that keeps intermediaries from passing the field on (RFC 9110 §7.8). In any other
+    /// request the field means nothing.
+    #[inline]
+    pub(super) fn asks_upgrade(&self, method: &Method, version: Version, body: BodyLength) -> bool {
+        self.has_upgrade
+            && self.persistence.upgrade
+            && *method == Method::GET
+            && version == Version::Http11
+            && matches!(body, BodyLength::None | BodyLength::Sized(0))
+    }
+
     /// Whether a `100 Continue` is waited for: never by HTTP/1.0, and only with a body to come
     /// (RFC 9110 §10.1.1).
     #[inline]
@@ -125,6 +141,8 @@ impl Expect {
 pub(super) struct Persistence {
     close: bool,
     keep_alive: bool,
+    /// The option that `Upgrade` has to come with.
+    upgrade: bool,
 }
 
 impl Persistence {
@@ -142,6 +160,7 @@ impl Persistence {
     fn note_list(&mut self, value: &[u8]) {
         for option in list(value) {
             match option.len() {
+                7 if option.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
                 5 if option.eq_ignore_ascii_case(b"close") => self.close = true,
                 10 if option.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
                 _ => {}
@@ -255,7 +274,7 @@ fn parse_decimal(digits: &[u8]) -> Option<u64> {
 
 /// The elements of a comma-separated list without the whitespace around them; empty ones too.
 #[inline]
-fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim)
 }
 

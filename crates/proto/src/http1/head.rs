@@ -8,6 +8,8 @@ use std::str;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::fields::list;
+
 /// A range of a head. Heads are bounded by a `u32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
@@ -88,6 +90,7 @@ pub(super) struct Parsed {
     pub(super) has_query: bool,
     pub(super) keep_alive: bool,
     pub(super) expects_continue: bool,
+    pub(super) asks_upgrade: bool,
 }
 
 impl Default for Parsed {
@@ -107,6 +110,7 @@ impl Default for Parsed {
             has_query: false,
             keep_alive: false,
             expects_continue: false,
+            asks_upgrade: false,
         }
     }
 }
@@ -265,6 +269,27 @@ impl RequestHead {
     #[must_use]
     pub fn expects_continue(&self) -> bool {
         self.parsed.expects_continue
+    }
+
+    /// Whether the peer asks to go on in another protocol, which [`upgrades`](Self::upgrades) names:
+    /// a GET of HTTP/1.1 without a body, with `Upgrade` and `Connection: upgrade` (RFC 9110 §7.8).
+    ///
+    /// [`Connection::send_upgrade`](super::Connection::send_upgrade) accepts. Who does not want to
+    /// answers as if it had not been asked.
+    #[inline]
+    #[must_use]
+    pub fn asks_upgrade(&self) -> bool {
+        self.parsed.asks_upgrade
+    }
+
+    /// The protocols the peer asks to go on in, by its preference, as `name` or `name/version`; names
+    /// are compared without regard to case (RFC 9110 §7.8). None unless it
+    /// [asks](Self::asks_upgrade) as it has to.
+    pub fn upgrades(&self) -> impl Iterator<Item = &[u8]> {
+        self.headers()
+            .filter(|(name, _)| self.asks_upgrade() && name.eq_ignore_ascii_case("upgrade"))
+            .flat_map(|(_, value)| list(value))
+            .filter(|protocol| !protocol.is_empty())
     }
 
     /// The value of the first `X-Request-Id`, found in the same pass as the framing fields.

@@ -154,6 +154,8 @@ fn parse_into<'b>(
     let body = facts.body_length(version, limits.body_bytes_max)?;
     let expects_continue = facts.expects_continue(version, body)?;
 
+    let asks_upgrade = facts.asks_upgrade(&method, version, body);
+
     parsed.bytes.clear();
     parsed.bytes.extend_from_slice(head);
     parsed.method = method;
@@ -169,6 +171,7 @@ fn parse_into<'b>(
     parsed.body = body;
     parsed.keep_alive = facts.persistence.keep_alive(version);
     parsed.expects_continue = expects_continue;
+    parsed.asks_upgrade = asks_upgrade;
     Ok(head.len())
 }
 

@@ -5,6 +5,7 @@
 
 mod receive;
 mod send;
+mod upgrade;
 
 use std::fmt;
 use std::rc::Rc;
@@ -59,7 +60,8 @@ pub enum Event {
     /// The request is received; the next one is looked at after [`Connection::send_end`].
     Paused,
     /// No request will come any more: the peer finished between two of them, or the connection was
-    /// told to close. What was written is to be flushed, then the connection closed.
+    /// told to close. What was written is to be flushed, then the connection closed, unless it went on
+    /// in another protocol ([`Connection::send_upgrade`]).
     Closed,
 }
 
@@ -73,15 +75,22 @@ pub enum Event {
 ///     └─────────── when the response was complete before
 ///
 ///   any ──▶ Failed (a RecvError)      any ──▶ Closed (eof between requests, send_end)
+///   Done, or Sized with nothing left ──▶ Upgraded (send_upgrade)
 /// ```
 #[derive(Clone, Copy, Debug)]
 enum Recv {
     Head(HeadScan),
-    Sized { left: u64 },
+    Sized {
+        left: u64,
+    },
     Chunks(Chunked),
-    Trailers { scanned: u32 },
+    Trailers {
+        scanned: u32,
+    },
     Done,
     Closed,
+    /// What comes is in another protocol, and kept for whoever speaks it.
+    Upgraded,
     Failed(RecvError),
 }
 
@@ -95,6 +104,7 @@ struct RequestFlags {
     keep_alive: bool,
     /// The peer waits for `100 Continue`, and has neither got one nor gone on without it.
     awaits_continue: bool,
+    asks_upgrade: bool,
 }
 
 impl RequestFlags {
@@ -105,6 +115,7 @@ impl RequestFlags {
         is_connect: false,
         keep_alive: false,
         awaits_continue: false,
+        asks_upgrade: false,
     };
 
     #[inline]
@@ -115,6 +126,7 @@ impl RequestFlags {
             is_connect: parsed.method == Method::CONNECT,
             keep_alive: parsed.keep_alive,
             awaits_continue: parsed.expects_continue,
+            asks_upgrade: parsed.asks_upgrade,
         }
     }
 }
@@ -172,7 +184,7 @@ impl Connection {
             Recv::Chunks(chunked) => self.receive_chunks(chunked),
             Recv::Trailers { scanned } => self.receive_trailers(scanned),
             Recv::Done => return Ok(Event::Paused),
-            Recv::Closed => return Ok(Event::Closed),
+            Recv::Closed | Recv::Upgraded => return Ok(Event::Closed),
             Recv::Failed(error) => return Err(error),
         };
         match received {

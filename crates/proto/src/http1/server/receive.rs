@@ -242,7 +242,7 @@ impl Connection {
             Recv::Sized { left } => left,
             Recv::Chunks(chunked) => chunked.left(),
             Recv::Trailers { .. } | Recv::Done => 0,
-            Recv::Head(_) | Recv::Closed | Recv::Failed(_) => return true,
+            Recv::Head(_) | Recv::Closed | Recv::Upgraded | Recv::Failed(_) => return true,
         };
         announced.saturating_sub(self.buffer.len() as u64)
             <= u64::from(self.limits.discard_bytes_max)

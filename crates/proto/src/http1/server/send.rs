@@ -161,7 +161,7 @@ impl Connection {
                 self.recv = Recv::Head(HeadScan::default());
                 Ok(AfterResponse::KeepAlive)
             }
-            Recv::Closed | Recv::Failed(_) => Ok(self.close()),
+            Recv::Closed | Recv::Upgraded | Recv::Failed(_) => Ok(self.close()),
             Recv::Head(_) | Recv::Sized { .. } | Recv::Chunks(_) | Recv::Trailers { .. } => {
                 Ok(self.discard_body())
             }
