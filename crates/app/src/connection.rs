@@ -4,6 +4,7 @@ use crate::exchange::{Exchange, Started};
 use crate::loop_state::{LoopState, Place};
 use crate::reply::push_whole_response;
 use crate::request::RequestParts;
+use crate::upgrade::UpgradeFault;
 use crate::{RequestId, Response};
 use http::StatusCode;
 use monoloop_proto::http1::{self, AfterResponse, Event, RecvError};
@@ -81,6 +82,8 @@ pub(crate) enum End {
     Broken(ErrorKind),
     /// A response's body failed halfway.
     BodyFailed,
+    /// The peer broke the protocol that the connection went on in, or a limit of it. It was told.
+    Upgraded(UpgradeFault),
 }
 
 impl fmt::Display for End {
@@ -95,6 +98,8 @@ impl fmt::Display for End {
             End::WriteTimeout => f.write_str("write timeout"),
             End::Broken(kind) => write!(f, "broken: {kind}"),
             End::BodyFailed => f.write_str("a response's body failed"),
+            End::Upgraded(UpgradeFault::Protocol) => f.write_str("refused after an upgrade"),
+            End::Upgraded(UpgradeFault::Limit) => f.write_str("over a limit after an upgrade"),
         }
     }
 }
@@ -390,6 +395,7 @@ impl Connection {
                 self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason, &RequestId::make());
                 true
             }
+            End::Upgraded(_) => true,
             End::WriteTimeout => {
                 self.reset();
                 return end;

@@ -10,11 +10,13 @@ use crate::request::RequestParts;
 use crate::response::ResponseBody;
 use crate::sending::{send_bytes, send_stream};
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Request, RequestId, Response};
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
 use monoloop_runtime::{InContext, time};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -239,6 +241,7 @@ impl About {
         let length = match &response.body {
             ResponseBody::Bytes(body) => ResponseLength::Sized(body.len() as u64),
             ResponseBody::Stream(_) => ResponseLength::Chunked,
+            ResponseBody::Upgrade(_) => return self.upgrade(connection, response).await,
         };
         let is_stream = matches!(length, ResponseLength::Chunked);
         if is_stream && feed.is_some_and(BodyFeed::is_held) {
@@ -262,6 +265,7 @@ impl About {
                 let in_context = send_stream(connection, stream, BodyPump::new(feed));
                 REQUEST_ID.scope(self.id.clone(), in_context).await
             }
+            ResponseBody::Upgrade(_) => unreachable!("it was taken care of above"),
         };
         if is_stream {
             abandon_body(connection, feed);
@@ -276,6 +280,28 @@ impl About {
         let after = connection.protocol.send_end(&mut connection.output);
         self.log(status, bytes);
         after.map_err(|_| End::BodyFailed)
+    }
+
+    /// Goes on in another protocol, to the end of the connection.
+    async fn upgrade(
+        self,
+        connection: &mut Connection,
+        mut response: Response,
+    ) -> Result<AfterResponse, End> {
+        let nothing = ResponseBody::Bytes(Bytes::new());
+        let ResponseBody::Upgrade(upgrade) = mem::replace(&mut response.body, nothing) else {
+            unreachable!("only an upgrade gets here")
+        };
+        if let Err(error) = upgrade.push_head(connection, &response, &self.id) {
+            return Ok(push_fault(connection, error, &self.id));
+        }
+        drop(response);
+        let end = Box::pin(upgrade.serve(connection)).await;
+        self.log(StatusCode::SWITCHING_PROTOCOLS, 0);
+        match end {
+            End::Closed => Ok(AfterResponse::Close),
+            end => Err(end),
+        }
     }
 
     #[inline(always)]
@@ -326,7 +352,7 @@ impl Response {
     fn bytes_known(&self) -> u64 {
         match &self.body {
             ResponseBody::Bytes(body) => body.len() as u64,
-            ResponseBody::Stream(_) => 0,
+            ResponseBody::Stream(_) | ResponseBody::Upgrade(_) => 0,
         }
     }
 }

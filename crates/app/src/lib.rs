@@ -62,6 +62,13 @@ mod shutdown;
 mod standard_fields;
 mod timeouts;
 pub mod trace;
+#[cfg_attr(
+    not(feature = "websocket"),
+    allow(dead_code, reason = "what upgrades is behind a feature")
+)]
+mod upgrade;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use body::{Body, BodyError};
 pub use drain::DrainReport;

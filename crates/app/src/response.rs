@@ -1,5 +1,6 @@
 //! What a handler answers.
 
+use crate::upgrade::Upgrade;
 use bytes::Bytes;
 use futures_core::Stream;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -58,6 +59,8 @@ content_types! {
 pub(crate) enum ResponseBody {
     Bytes(Bytes),
     Stream(BodyStream),
+    /// None: the connection goes on in another protocol.
+    Upgrade(Box<Upgrade>),
 }
 
 impl Response {
