@@ -240,7 +240,7 @@ impl About {
         }
         let length = match &response.body {
             ResponseBody::Bytes(body) => ResponseLength::Sized(body.len() as u64),
-            ResponseBody::Stream(_) => ResponseLength::Chunked,
+            ResponseBody::Stream(_) | ResponseBody::Events(_) => ResponseLength::Chunked,
             ResponseBody::Upgrade(_) => return self.upgrade(connection, response).await,
         };
         let is_stream = matches!(length, ResponseLength::Chunked);
@@ -262,6 +262,11 @@ impl About {
             _ if self.is_head || has_no_body(status) => Ok(0),
             ResponseBody::Bytes(body) => send_bytes(connection, &body).await,
             ResponseBody::Stream(stream) => {
+                let in_context = send_stream(connection, stream, BodyPump::new(feed));
+                REQUEST_ID.scope(self.id.clone(), in_context).await
+            }
+            ResponseBody::Events(events) => {
+                let stream = events.until_drain(&connection.place.shared);
                 let in_context = send_stream(connection, stream, BodyPump::new(feed));
                 REQUEST_ID.scope(self.id.clone(), in_context).await
             }
@@ -352,7 +357,7 @@ impl Response {
     fn bytes_known(&self) -> u64 {
         match &self.body {
             ResponseBody::Bytes(body) => body.len() as u64,
-            ResponseBody::Stream(_) | ResponseBody::Upgrade(_) => 0,
+            ResponseBody::Stream(_) | ResponseBody::Events(_) | ResponseBody::Upgrade(_) => 0,
         }
     }
 }

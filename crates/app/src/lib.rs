@@ -44,6 +44,7 @@ mod connection;
 mod drain;
 mod endpoint;
 mod error;
+pub mod events;
 mod exchange;
 mod handler;
 mod health;

@@ -1,5 +1,6 @@
 //! What a handler answers.
 
+use crate::events::Events;
 use crate::upgrade::Upgrade;
 use bytes::Bytes;
 use futures_core::Stream;
@@ -59,6 +60,8 @@ content_types! {
 pub(crate) enum ResponseBody {
     Bytes(Bytes),
     Stream(BodyStream),
+    /// Server-sent events, which end when the server drains.
+    Events(Box<Events>),
     /// None: the connection goes on in another protocol.
     Upgrade(Box<Upgrade>),
 }

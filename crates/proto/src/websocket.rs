@@ -18,6 +18,7 @@ const FIN: u8 = 0x80;
 const RESERVED_BITS: u8 = 0x70;
 const OPCODE: u8 = 0x0f;
 const CONTROL: u8 = 0x08;
+const CONTINUATION: u8 = 0;
 const MASKED: u8 = 0x80;
 
 /// Cuts the frames of one client.
@@ -25,7 +26,7 @@ const MASKED: u8 = 0x80;
 /// ```
 /// use monoloop_proto::websocket::FramePieces;
 ///
-/// let mut pieces = FramePieces::new(1024);
+/// let mut pieces = FramePieces::new(1024, 4096);
 /// // Text of five bytes, of which two have come.
 /// let mut input: &[u8] = &[0x81, 0x85, 0, 0, 0, 0, b'h', b'e'];
 /// let piece = pieces.next(&mut input)?.expect("there is something of it");
@@ -42,6 +43,9 @@ const MASKED: u8 = 0x80;
 pub struct FramePieces {
     state: State,
     frame_bytes_max: u64,
+    message_bytes_max: u64,
+    /// Payload of the message in progress that was announced so far.
+    message_bytes: u64,
 }
 
 /// ```text
@@ -96,7 +100,7 @@ pub enum FrameError {
     ControlTooLong,
     /// A length in more bytes than it takes, or of more than 63 bits (RFC 6455 §5.2).
     MalformedLength,
-    /// A frame longer than it may be.
+    /// A frame that is longer than it may be, or makes its message longer than that may be.
     TooLong {
         /// The most bytes of payload.
         limit: u64,
@@ -104,12 +108,15 @@ pub enum FrameError {
 }
 
 impl FramePieces {
-    /// For frames of so many bytes of payload at most.
+    /// For frames, and messages, of so many bytes of payload at most. Both are judged by headers, so
+    /// that nothing depends on how the bytes happen to arrive.
     #[must_use]
-    pub fn new(frame_bytes_max: u64) -> Self {
+    pub fn new(frame_bytes_max: u64, message_bytes_max: u64) -> Self {
         FramePieces {
             state: State::AT_HEADER,
             frame_bytes_max,
+            message_bytes_max,
+            message_bytes: 0,
         }
     }
 
@@ -165,16 +172,29 @@ impl FramePieces {
             self.state = State::Control { left };
             return Ok(Some(self.control(bytes, len, left, input)));
         }
-        if left > self.frame_bytes_max {
-            let limit = self.frame_bytes_max;
-            return Err(FrameError::TooLong { limit });
-        }
+        self.judge_length(first, left)?;
         if left == 0 {
             self.state = State::AT_HEADER;
             return Ok(Some(Piece::new(first, mask, &[])));
         }
         self.state = State::Data { first, left, mask };
         Ok(None)
+    }
+
+    fn judge_length(&mut self, first: u8, length: u64) -> Result<(), FrameError> {
+        if length > self.frame_bytes_max {
+            let limit = self.frame_bytes_max;
+            return Err(FrameError::TooLong { limit });
+        }
+        if first & OPCODE != CONTINUATION {
+            self.message_bytes = 0;
+        }
+        self.message_bytes = self.message_bytes.saturating_add(length);
+        if self.message_bytes > self.message_bytes_max {
+            let limit = self.message_bytes_max;
+            return Err(FrameError::TooLong { limit });
+        }
+        Ok(())
     }
 
     fn control<'i>(
@@ -355,7 +375,7 @@ impl fmt::Display for FrameError {
                 write!(f, "a control frame exceeds {CONTROL_BYTES_MAX} bytes")
             }
             FrameError::MalformedLength => f.write_str("the length of a frame is malformed"),
-            FrameError::TooLong { limit } => write!(f, "a frame exceeds {limit} bytes"),
+            FrameError::TooLong { limit } => write!(f, "a frame or its message exceeds {limit} bytes"),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{CloseReason, Message, ReceiveError, Text};
 use bytes::Bytes;
 use monoloop_proto::websocket::{FrameError, FramePieces};
 use std::io::{self, ErrorKind, Read, Write};
-use tungstenite::error::{CapacityError, ProtocolError};
+use tungstenite::error::ProtocolError;
 use tungstenite::protocol::frame::Frame;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
@@ -22,7 +22,8 @@ const PIECE_BYTES_MAX: usize = 8 * 1024;
 pub(crate) struct Codec {
     context: WebSocketContext,
     input: Input,
-    message_bytes_max: usize,
+    /// What the peer did wrong; final.
+    failed: Option<ReceiveError>,
 }
 
 /// What came of the bytes so far.
@@ -51,12 +52,13 @@ impl Codec {
             .read_buffer_size(READ_BUFFER_BYTES)
             // Each frame goes to the output at once, which is bounded by whoever asks for frames.
             .write_buffer_size(0)
-            .max_message_size(Some(message_bytes_max))
+            // Judged by the headers already.
+            .max_message_size(None)
             .max_frame_size(None);
         Codec {
             context: WebSocketContext::new(Role::Server, Some(config)),
             input: Input {
-                pieces: FramePieces::new(frame_bytes_max as u64),
+                pieces: FramePieces::new(frame_bytes_max as u64, message_bytes_max as u64),
                 bytes: Vec::new(),
                 taken: 0,
                 header: [0; 14],
@@ -64,7 +66,7 @@ impl Codec {
                 payload_left: 0,
                 fault: None,
             },
-            message_bytes_max,
+            failed: None,
         }
     }
 
@@ -74,7 +76,11 @@ impl Codec {
     }
 
     /// What comes next out of what was received. Pongs, and the answer to a close, go to `output`.
+    /// An error repeats.
     pub(crate) fn next(&mut self, output: &mut Vec<u8>) -> Result<Event, ReceiveError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         let mut port = Port {
             input: &mut self.input,
             output,
@@ -98,11 +104,19 @@ impl Codec {
             Ok(tungstenite::Message::Frame(_)) => {
                 unreachable!("frames are put together before they are handed out")
             }
-            Err(error) => self.judge(error),
+            Err(error) => self
+                .judge(error)
+                .inspect_err(|error| self.failed = Some(*error)),
         }
     }
 
-    fn judge(&mut self, error: tungstenite::Error) -> Result<Event, ReceiveError> {
+    /// What is kept for bytes that were received and not looked at.
+    #[cfg(test)]
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.input.bytes.capacity()
+    }
+
+    fn judge(&self, error: tungstenite::Error) -> Result<Event, ReceiveError> {
         use tungstenite::Error;
         if let Some(fault) = self.input.fault {
             return Err(match fault {
@@ -118,9 +132,6 @@ impl Codec {
             // After the peer's close nothing it sends matters.
             Error::Protocol(ProtocolError::ReceivedAfterClosing) => Ok(Event::Closed(None)),
             Error::Utf8(_) => Err(ReceiveError::NotUtf8),
-            Error::Capacity(CapacityError::MessageTooLong { .. }) => Err(ReceiveError::TooLong {
-                limit: self.message_bytes_max,
-            }),
             _ => Err(ReceiveError::Protocol),
         }
     }

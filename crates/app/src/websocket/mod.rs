@@ -30,7 +30,9 @@
 //! that offers it is answered without, and sends as it is.
 
 mod channel;
-pub(crate) mod codec;
+mod codec;
+#[cfg(test)]
+mod codec_tests;
 mod error;
 mod handshake;
 mod message;
