@@ -5,6 +5,7 @@
 use clap::Parser;
 use futures_util::{StreamExt, stream};
 use monoloop::time::sleep;
+use monoloop::websocket::{Options, Origins, WebSocket};
 use monoloop::{
     BodyError, Bytes, IntoResponse, Json, Request, Response, Router, Server, StatusCode, cli,
     spawn_blocking,
@@ -43,7 +44,8 @@ pub(crate) fn routes(allow_stall: bool) -> Router {
         .get("/users/{id}", user)
         .get("/delay", delay)
         .get("/stream", stream_of_chunks)
-        .get("/block", block);
+        .get("/block", block)
+        .get("/ws", echo_messages);
     match allow_stall {
         true => router.get("/stall", stall),
         false => router,
@@ -81,6 +83,24 @@ async fn stream_of_chunks(_: Request) -> Response {
         sleep(Duration::from_millis(100)).await;
         Ok::<_, io::Error>(Bytes::from(format!("chunk {number} of 5\n")))
     }))
+}
+
+/// Every message comes back, text as text and binary as binary.
+async fn echo_messages(request: Request) -> Response {
+    let options = Options {
+        message_bytes_max: 16 * 1024 * 1024,
+        frame_bytes_max: 16 * 1024 * 1024,
+        // Nobody's secrets are here.
+        origins: Origins::Any,
+        ..Options::default()
+    };
+    options.accept(&request, async |mut socket: WebSocket| {
+        while let Some(Ok(message)) = socket.receive().await {
+            if socket.send(message).await.is_err() {
+                break;
+            }
+        }
+    })
 }
 
 /// Work that would stop the loop goes to the pool.

@@ -10,6 +10,7 @@ use crate::peer_deadline::{Grace, Passed, PeerDeadline, Since, time_for};
 use crate::reply::push_whole_response;
 use crate::request::RequestParts;
 use crate::transport::Transport;
+use crate::upgrade::UpgradeFault;
 use crate::{RequestId, Response};
 pub(crate) use handshake::HandshakeFailure;
 use http::StatusCode;
@@ -105,6 +106,8 @@ pub(crate) enum End {
     Broken(ErrorKind),
     /// A response's body failed halfway.
     BodyFailed,
+    /// The peer broke the protocol that the connection went on in, or a limit of it. It was told.
+    Upgraded(UpgradeFault),
 }
 
 impl fmt::Display for End {
@@ -124,6 +127,8 @@ impl fmt::Display for End {
             End::HandshakeTimeout => f.write_str("handshake timeout"),
             End::Broken(kind) => write!(f, "broken: {kind}"),
             End::BodyFailed => f.write_str("a response's body failed"),
+            End::Upgraded(UpgradeFault::Protocol) => f.write_str("refused after an upgrade"),
+            End::Upgraded(UpgradeFault::Limit) => f.write_str("over a limit after an upgrade"),
         }
     }
 }
@@ -469,7 +474,7 @@ impl Connection {
             }
             End::RequestsMax => self.more_has_come().await,
             // There is an alert that it should see, or an answer.
-            End::HandshakeFailed(_) => true,
+            End::HandshakeFailed(_) | End::Upgraded(_) => true,
             End::WriteTimeout | End::WriteTooSlow => {
                 self.reset();
                 return end;

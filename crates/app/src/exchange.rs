@@ -9,17 +9,19 @@ use crate::connection::{Connection, End, deadline_in};
 use crate::peer_deadline::{Passed, PeerDeadline};
 use crate::reply::{push_fault, push_head, push_whole_response};
 use crate::request::RequestParts;
-use crate::response::ResponseBody;
+use crate::response::{BodyStream, ResponseBody};
 use crate::route_options::RouteOptions;
 use crate::sending::{send_bytes, send_stream};
 #[cfg(feature = "tls")]
 use crate::transport::Transport;
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Reason, Request, RequestId, Response};
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
 use monoloop_runtime::{InContext, give_up, time};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -325,7 +327,8 @@ impl About {
         }
         let length = match &response.body {
             ResponseBody::Bytes(body) => ResponseLength::Sized(body.len() as u64),
-            ResponseBody::Stream(_) => ResponseLength::Chunked,
+            ResponseBody::Stream(_) | ResponseBody::Events(_) => ResponseLength::Chunked,
+            ResponseBody::Upgrade(_) => return self.upgrade(connection, response).await,
         };
         let is_stream = matches!(length, ResponseLength::Chunked);
         if is_stream && feed.is_some_and(BodyFeed::is_held) {
@@ -347,14 +350,12 @@ impl About {
             // What its head tells is all that is told about it.
             _ if self.is_head || has_no_body(status) => Ok(0),
             ResponseBody::Bytes(body) => send_bytes(connection, &body).await,
-            ResponseBody::Stream(mut stream) => {
-                let in_context = send_stream(connection, &mut stream, BodyPump::new(feed));
-                let sent = REQUEST_ID.scope(self.id.clone(), in_context).await;
-                if matches!(sent, Err(End::ClientClosed | End::Broken(_))) {
-                    give_up(stream, GivenUp::ClientClosed.reason());
-                }
-                sent
+            ResponseBody::Stream(stream) => self.send_stream(connection, stream, feed).await,
+            ResponseBody::Events(events) => {
+                let stream = events.until_drain(&connection.place.shared);
+                self.send_stream(connection, stream, feed).await
             }
+            ResponseBody::Upgrade(_) => unreachable!("it was taken care of above"),
         };
         if is_stream {
             abandon_body(connection, feed);
@@ -371,6 +372,46 @@ impl About {
         let after = after.map_err(|_| End::BodyFailed)?;
         end_request(connection, feed, reason, after);
         Ok(after)
+    }
+
+    /// Sends a stream in the context of its request. When the peer goes away its cleanups run.
+    async fn send_stream(
+        &self,
+        connection: &mut Connection,
+        mut stream: BodyStream,
+        feed: Option<&BodyFeed>,
+    ) -> Result<u64, End> {
+        let in_context = send_stream(connection, &mut stream, BodyPump::new(feed));
+        let sent = REQUEST_ID.scope(self.id.clone(), in_context).await;
+        if matches!(sent, Err(End::ClientClosed | End::Broken(_))) {
+            give_up(stream, GivenUp::ClientClosed.reason());
+        }
+        sent
+    }
+
+    /// Goes on in another protocol, to the end of the connection.
+    async fn upgrade(
+        self,
+        connection: &mut Connection,
+        mut response: Response,
+    ) -> Result<AfterResponse, End> {
+        let nothing = ResponseBody::Bytes(Bytes::new());
+        let ResponseBody::Upgrade(upgrade) = mem::replace(&mut response.body, nothing) else {
+            unreachable!("only an upgrade gets here")
+        };
+        if let Err(error) = upgrade.push_head(connection, &response, &self.id) {
+            return Ok(push_fault(connection, error, &self.id));
+        }
+        drop(response);
+        let end = Box::pin(upgrade.serve(connection)).await;
+        self.log(StatusCode::SWITCHING_PROTOCOLS, 0);
+        match end {
+            End::Closed => {
+                connection.account.end_request(Reason::Upgraded, true);
+                Ok(AfterResponse::Close)
+            }
+            end => Err(end),
+        }
     }
 
     #[inline(always)]
@@ -455,7 +496,7 @@ impl Response {
     fn bytes_known(&self) -> u64 {
         match &self.body {
             ResponseBody::Bytes(body) => body.len() as u64,
-            ResponseBody::Stream(_) => 0,
+            ResponseBody::Stream(_) | ResponseBody::Events(_) | ResponseBody::Upgrade(_) => 0,
         }
     }
 }

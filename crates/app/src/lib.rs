@@ -45,6 +45,7 @@ mod connection;
 mod drain;
 mod endpoint;
 mod error;
+pub mod events;
 mod exchange;
 mod handler;
 mod health;
@@ -72,6 +73,13 @@ pub mod tls;
 pub mod trace;
 mod transport;
 mod turn_away;
+#[cfg_attr(
+    not(feature = "websocket"),
+    allow(dead_code, reason = "what upgrades is behind a feature")
+)]
+mod upgrade;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use body::{Body, BodyError};
 pub use bounds::{HalfClose, OnDisconnect};

@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::response::ResponseBody;
 use crate::{RequestId, Response};
-use http::header::{CONNECTION, DATE, HeaderName, SERVER};
+use http::header::{CONNECTION, DATE, HeaderName, SERVER, UPGRADE};
 use http::{HeaderValue, StatusCode};
 use monoloop_proto::http1::{AfterResponse, ResponseLength, SendError};
 use monoloop_runtime::time;
@@ -41,6 +41,32 @@ pub(crate) fn push_head(
     for (name, value) in &response.headers {
         // Said above, each of them once (RFC 9110 §5.3).
         if [CONNECTION, DATE, SERVER, X_REQUEST_ID].contains(name) {
+            continue;
+        }
+        if let Err(error) = fields.field(name, value) {
+            report_field(name, value, error);
+        }
+    }
+    Ok(())
+}
+
+/// Encodes the head that accepts to go on in `protocol`.
+#[cold]
+pub(crate) fn push_upgrade_head(
+    connection: &mut Connection,
+    protocol: &HeaderValue,
+    response: &Response,
+    id: &RequestId,
+    now: Instant,
+) -> Result<(), SendError> {
+    let shared = &connection.place.shared;
+    let mut fields = connection
+        .protocol
+        .send_upgrade(protocol, &mut connection.output)?;
+    fields.encoded(shared.standard_fields.borrow_mut().at(now));
+    id.push_field(&mut fields)?;
+    for (name, value) in &response.headers {
+        if [CONNECTION, DATE, SERVER, UPGRADE, X_REQUEST_ID].contains(name) {
             continue;
         }
         if let Err(error) = fields.field(name, value) {

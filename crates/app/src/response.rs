@@ -1,6 +1,8 @@
 //! What a handler answers.
 
 use crate::Reason;
+use crate::events::Events;
+use crate::upgrade::Upgrade;
 use bytes::Bytes;
 use futures_core::Stream;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -61,6 +63,10 @@ content_types! {
 pub(crate) enum ResponseBody {
     Bytes(Bytes),
     Stream(BodyStream),
+    /// Server-sent events, which end when the server drains.
+    Events(Box<Events>),
+    /// None: the connection goes on in another protocol.
+    Upgrade(Box<Upgrade>),
 }
 
 impl Response {

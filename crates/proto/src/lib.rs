@@ -6,6 +6,8 @@
 //! * [`http1`]: HTTP/1.1 and 1.0, the server's side ([`http1::Connection`]) and the client's side
 //!   ([`http1::encode_request`], [`http1::Responses`]).
 //! * [`lines`]: line framing for plain TCP protocols.
+//! * [`websocket`]: the frames of WebSocket clients, as they come.
 
 pub mod http1;
 pub mod lines;
+pub mod websocket;

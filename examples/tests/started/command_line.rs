@@ -3,7 +3,13 @@
 use crate::example::{Example, Server};
 use std::net::TcpListener;
 
-const SERVERS: [&str; 4] = ["dashboard", "echo_server", "http_server", "request_id"];
+const SERVERS: [&str; 5] = [
+    "dashboard",
+    "echo_server",
+    "events",
+    "http_server",
+    "request_id",
+];
 
 #[test]
 fn asked_for_help_they_explain_their_flags() {

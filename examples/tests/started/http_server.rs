@@ -277,6 +277,29 @@ fn stalling_the_loop_is_logged_with_the_request_its_route_and_where_it_is_stuck(
 }
 
 #[test]
+fn messages_come_back_over_a_web_socket() {
+    let server = Server::start("http_server", &[]);
+    let mut client = server.connect();
+    client.ask(
+        "/ws",
+        "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    );
+    let head = client.head();
+    assert_eq!(head.status, 101);
+    let accept = head.field("sec-websocket-accept");
+    assert_eq!(accept, Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    // Masked with zeros: text, binary.
+    client.write(b"\x81\x82\0\0\0\0hi\x82\x81\0\0\0\0\xff");
+    assert_eq!(client.bytes(7), b"\x81\x02hi\x82\x01\xff");
+    server.ask_to_end();
+    let close = client.bytes(19);
+    assert_eq!(&close[..4], b"\x88\x11\x03\xe9", "1001: going away");
+    client.write(b"\x88\x82\0\0\0\0\x03\xe9");
+    assert!(client.is_closed());
+}
+
+#[test]
 fn a_watchdog_that_is_off_says_nothing() {
     let flags = ["--allow-stall", "--set", "runtime.watchdog=off"];
     let server = Server::start("http_server", &flags);

@@ -8,6 +8,7 @@ mod client;
 mod command_line;
 mod dashboard;
 mod echo_server;
+mod events;
 mod example;
 mod http_server;
 mod request_id;

@@ -3,6 +3,7 @@
 use super::Reason;
 use crate::BodyError;
 use crate::connection::End;
+use crate::upgrade::UpgradeFault;
 use monoloop_proto::http1::RecvError;
 use std::io::ErrorKind;
 
@@ -23,6 +24,8 @@ impl From<&End> for Reason {
             End::HandshakeFailed(_) | End::HandshakeTimeout => Reason::TlsHandshake,
             End::Broken(kind) => of_broken(*kind),
             End::BodyFailed => Reason::BodyFailed,
+            End::Upgraded(UpgradeFault::Protocol) => Reason::ParseError,
+            End::Upgraded(UpgradeFault::Limit) => Reason::Limit,
         }
     }
 }

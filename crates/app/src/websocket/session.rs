@@ -1,0 +1,437 @@
+//! The connection's end of a WebSocket: what its task does while it is open.
+
+use super::channel::Channel;
+use super::codec::{Codec, Event, Kind};
+use super::{CloseReason, Message, Options, ReceiveError};
+use crate::connection::{Connection, End, deadline_in};
+use crate::upgrade::{Followed, Follower, Session};
+use bytes::Bytes;
+use monoloop_runtime::{poll_consume_budget, time};
+use std::io::ErrorKind;
+use std::net::Shutdown;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// ```text
+///          we close               the peer agrees, or is late
+///   Open ────────────▶ Closing ──────────────────────────────▶ Last ──▶ Over
+///     └── the peer closes, is at fault, or is gone ─────────────▲
+/// ```
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Open,
+    /// A close was sent, or waits for what is sent before it.
+    Closing {
+        was_sent: bool,
+        until: Instant,
+    },
+    /// Nothing more is received; what is in the output is still written.
+    Last(End),
+    /// The handler still has so long to find out.
+    Over {
+        end: End,
+        until: Instant,
+    },
+}
+
+/// Whether there is more to be done at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Again,
+    Waits,
+}
+
+pub(super) struct WebSocketSession {
+    channel: Rc<Channel>,
+    codec: Codec,
+    handler: Follower,
+    times: Times,
+    phase: Phase,
+    /// The rest of a message that goes in several frames.
+    rest: Bytes,
+    /// How much of the output is written.
+    written: usize,
+    /// Since when it could not be written.
+    blocked_at: Option<Instant>,
+    /// All that was received has been looked at.
+    needs_data: bool,
+    /// Nothing is read, for there is no place for it.
+    is_held: bool,
+    /// When something came from the peer.
+    heard_at: Instant,
+    pinged_at: Instant,
+}
+
+/// What [`Options`] say of time.
+struct Times {
+    ping_after: Option<Duration>,
+    idle: Option<Duration>,
+    close: Duration,
+}
+
+impl WebSocketSession {
+    pub(super) fn new(channel: Rc<Channel>, options: &Options, handler: Follower) -> Self {
+        WebSocketSession {
+            channel,
+            codec: Codec::new(options.message_bytes_max, options.frame_bytes_max),
+            handler,
+            times: Times {
+                ping_after: options.ping_after,
+                idle: options.idle_timeout,
+                close: options.close_timeout,
+            },
+            phase: Phase::Open,
+            rest: Bytes::new(),
+            written: 0,
+            blocked_at: None,
+            needs_data: false,
+            is_held: false,
+            heard_at: time::now(),
+            pinged_at: time::now(),
+        }
+    }
+}
+
+impl Session for WebSocketSession {
+    fn begin(&mut self, received: &[u8], _: &mut Connection) {
+        self.codec.receive(received);
+        self.heard_at = time::now();
+        self.pinged_at = self.heard_at;
+    }
+
+    fn poll(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<End> {
+        // It looks by itself until it waits.
+        self.channel.stop_waking();
+        loop {
+            self.channel.take_touched();
+            self.step_handler(cx);
+            self.look_for_close(connection);
+            let sent = self.send(connection, cx);
+            let received = self.receive(connection, cx);
+            if let Phase::Over { end, .. } = self.phase
+                && !self.handler.is_waiting()
+            {
+                return Poll::Ready(end);
+            }
+            if [sent, received].contains(&Step::Again) || self.channel.take_touched() {
+                // Many small messages let the other connections have their turn.
+                if poll_consume_budget(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                continue;
+            }
+            if self.judge_time(connection, cx) == Step::Again {
+                continue;
+            }
+            self.channel.wake_at_touch(cx);
+            let deadline = self.deadline(connection);
+            connection.deadline.reset(deadline);
+            if connection.deadline.poll_elapsed(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl WebSocketSession {
+    fn step_handler(&mut self, cx: &mut Context<'_>) {
+        if !self.handler.is_waiting() {
+            return;
+        }
+        let (code, reason) = match self.handler.step(cx) {
+            Followed::Waiting => return,
+            Followed::Done => (CloseReason::NORMAL, ""),
+            Followed::Panicked => (CloseReason::INTERNAL_ERROR, "internal error"),
+        };
+        self.channel.close(CloseReason::new(code, reason));
+    }
+
+    /// Begins to close when the server drains, or when somebody wants it.
+    fn look_for_close(&mut self, connection: &Connection) {
+        if !matches!(self.phase, Phase::Open) {
+            return;
+        }
+        if connection.shared().draining.get() {
+            let reason = CloseReason::new(CloseReason::GOING_AWAY, "the server ends");
+            self.channel.close(reason);
+        }
+        if self.channel.close_wanted().is_some() {
+            self.phase = Phase::Closing {
+                was_sent: false,
+                until: deadline_in(Some(self.times.close)),
+            };
+        }
+    }
+
+    /// Encodes what is to be sent, as far as there is room, and writes it.
+    fn send(&mut self, connection: &mut Connection, cx: &Context<'_>) -> Step {
+        if matches!(self.phase, Phase::Over { .. }) {
+            return Step::Waits;
+        }
+        self.fill(connection);
+        let written = self.flush(connection, cx);
+        match (written, self.phase) {
+            (Poll::Pending, _) => Step::Waits,
+            (Poll::Ready(Err(end)), _) => {
+                self.lose(connection, end, ReceiveError::Disconnected, cx);
+                Step::Waits
+            }
+            (Poll::Ready(Ok(())), Phase::Last(end)) => {
+                // The server closes first (RFC 6455 §7.1.1). It fails when the connection is gone.
+                let _ = connection.stream.shutdown(Shutdown::Write);
+                self.enter_over(connection, end);
+                Step::Again
+            }
+            (Poll::Ready(Ok(())), _) => {
+                let has_more = !self.rest.is_empty();
+                if !has_more {
+                    self.channel.end_sending();
+                }
+                match has_more || self.channel.take_touched() {
+                    true => Step::Again,
+                    false => Step::Waits,
+                }
+            }
+        }
+    }
+
+    /// Encodes messages, a piece at a time, and behind them the close.
+    fn fill(&mut self, connection: &mut Connection) {
+        if !matches!(
+            self.phase,
+            Phase::Open
+                | Phase::Closing {
+                    was_sent: false,
+                    ..
+                }
+        ) {
+            return;
+        }
+        if let Some(payload) = self.channel.take_ping() {
+            self.codec.ping(payload, &mut connection.output);
+        }
+        while self.has_room(connection) {
+            let (kind, message) = match std::mem::take(&mut self.rest) {
+                rest if !rest.is_empty() => (Kind::Rest, rest),
+                _ => match self.channel.take_message() {
+                    None => break,
+                    Some(Message::Binary(bytes)) => (Kind::Binary, bytes),
+                    Some(message @ Message::Text(_)) => (Kind::Text, message.into_bytes()),
+                },
+            };
+            let mut piece = message;
+            let piece_bytes = connection.shared().response_buffer_bytes_max.max(1);
+            if piece.len() > piece_bytes {
+                self.rest = piece.split_off(piece_bytes);
+            }
+            let is_last = self.rest.is_empty();
+            let output = &mut connection.output;
+            self.codec.send(kind, piece, is_last, output);
+        }
+        if let Phase::Closing { was_sent, .. } = &mut self.phase
+            && self.rest.is_empty()
+            && !self.channel.has_message()
+        {
+            *was_sent = true;
+            let reason = self.channel.close_wanted();
+            self.codec.close(reason.as_ref(), &mut connection.output);
+        }
+    }
+
+    fn has_room(&self, connection: &Connection) -> bool {
+        connection.output.len() - self.written < connection.shared().response_buffer_bytes_max
+    }
+
+    fn flush(&mut self, connection: &mut Connection, cx: &Context<'_>) -> Poll<Result<(), End>> {
+        if connection.output.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while self.written < connection.output.len() {
+            let left = &connection.output[self.written..];
+            match connection.stream.poll_write(cx, left) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(End::Broken(ErrorKind::WriteZero))),
+                Poll::Ready(Ok(count)) => {
+                    self.written += count;
+                    self.blocked_at = None;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Pending => {
+                    self.blocked_at.get_or_insert_with(time::now);
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.written = 0;
+        let output = std::mem::take(&mut connection.output);
+        connection.shared().give_back_output(output);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes one event out of what has come, and reads when there is none.
+    fn receive(&mut self, connection: &mut Connection, cx: &Context<'_>) -> Step {
+        let was_held = self.is_held;
+        self.is_held = match self.phase {
+            // What comes is thrown away, but not faster than what it is answered with goes out.
+            Phase::Closing { .. } => !self.has_room(connection),
+            Phase::Open => !self.has_room(connection) || !self.channel.has_room(),
+            Phase::Last(_) | Phase::Over { .. } => return Step::Waits,
+        };
+        if self.is_held {
+            return Step::Waits;
+        }
+        if was_held {
+            // The peer was not listened to.
+            self.heard_at = time::now();
+        }
+        if connection.output.capacity() == 0 {
+            connection.output = connection.shared().take_output();
+        }
+        if !self.needs_data {
+            return match self.codec.next(&mut connection.output) {
+                Ok(Event::NeedData) => {
+                    self.needs_data = true;
+                    Step::Again
+                }
+                Ok(Event::Control) => Step::Again,
+                Ok(Event::Message(message)) => {
+                    if matches!(self.phase, Phase::Open) {
+                        self.channel.push(message, cx);
+                    }
+                    Step::Again
+                }
+                Ok(Event::Closed(reason)) => {
+                    self.channel.end(Ok(reason), cx);
+                    self.phase = Phase::Last(End::Closed);
+                    Step::Again
+                }
+                Err(error) => self.refuse(connection, error, cx),
+            };
+        }
+        match connection.stream.poll_receive(cx) {
+            Poll::Pending => Step::Waits,
+            Poll::Ready(Ok(chunk)) if !chunk.is_empty() => {
+                self.heard_at = time::now();
+                self.needs_data = false;
+                self.codec.receive(&chunk);
+                Step::Again
+            }
+            Poll::Ready(ended) => {
+                let end = match ended {
+                    Ok(_eof) => End::Broken(ErrorKind::UnexpectedEof),
+                    Err(error) => error.into(),
+                };
+                self.lose(connection, end, ReceiveError::Disconnected, cx);
+                Step::Again
+            }
+        }
+    }
+
+    /// The peer is at fault: it is told so, and nothing more is received.
+    fn refuse(
+        &mut self,
+        connection: &mut Connection,
+        error: ReceiveError,
+        cx: &Context<'_>,
+    ) -> Step {
+        tracing::debug!(peer = %connection.peer, %error, "a WebSocket was refused");
+        self.channel.end(Err(error), cx);
+        let reason = error.close_reason();
+        self.codec.close(reason.as_ref(), &mut connection.output);
+        // It may be in the middle of something, and is to see why.
+        connection.peer_is_sending = true;
+        self.phase = Phase::Last(End::Upgraded(error.fault()));
+        Step::Again
+    }
+
+    /// There is nobody to be told anything.
+    fn lose(&mut self, connection: &mut Connection, end: End, why: ReceiveError, cx: &Context<'_>) {
+        self.channel.end(Err(why), cx);
+        self.rest = Bytes::new();
+        connection.output.clear();
+        self.written = 0;
+        self.blocked_at = None;
+        self.enter_over(connection, end);
+    }
+
+    fn enter_over(&mut self, connection: &Connection, end: End) {
+        let until = match self.phase {
+            // It was lost while it was waited for.
+            Phase::Over { until, .. } => until,
+            _ => deadline_in(connection.shared().timeouts.handler),
+        };
+        self.phase = Phase::Over { end, until };
+    }
+}
+
+/// What is due when.
+impl WebSocketSession {
+    fn write_due(&self, connection: &Connection) -> Option<Instant> {
+        after(self.blocked_at?, connection.shared().timeouts.write)
+    }
+
+    fn ping_due(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Open => after(self.heard_at.max(self.pinged_at), self.times.ping_after),
+            _ => None,
+        }
+    }
+
+    fn idle_due(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Open if !self.is_held => after(self.heard_at, self.times.idle),
+            _ => None,
+        }
+    }
+
+    fn phase_due(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Open | Phase::Last(_) => None,
+            Phase::Closing { until, .. } | Phase::Over { until, .. } => Some(until),
+        }
+    }
+
+    fn deadline(&self, connection: &Connection) -> Instant {
+        let due = [
+            self.write_due(connection),
+            self.ping_due(),
+            self.idle_due(),
+            self.phase_due(),
+        ];
+        let first = due.into_iter().flatten().min();
+        first.unwrap_or_else(|| deadline_in(None))
+    }
+
+    /// Does what is due. What came in time was looked at before.
+    fn judge_time(&mut self, connection: &mut Connection, cx: &Context<'_>) -> Step {
+        let now = time::now();
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        if is_due(self.write_due(connection)) {
+            self.lose(connection, End::WriteTimeout, ReceiveError::DoesNotRead, cx);
+        } else if is_due(self.phase_due()) {
+            match self.phase {
+                Phase::Over { .. } => {
+                    tracing::warn!("a handler was stopped: its WebSocket has ended long since");
+                    self.handler.stop();
+                }
+                _ => {
+                    tracing::debug!(peer = %connection.peer, "a peer did not agree to a close");
+                    self.channel.end(Ok(None), cx);
+                    self.enter_over(connection, End::Closed);
+                }
+            }
+        } else if is_due(self.idle_due()) {
+            self.lose(connection, End::IdleTimeout, ReceiveError::Silent, cx);
+        } else if is_due(self.ping_due()) {
+            self.pinged_at = now;
+            self.codec.ping(Bytes::new(), &mut connection.output);
+        } else {
+            return Step::Waits;
+        }
+        Step::Again
+    }
+}
+
+fn after(start: Instant, delay: Option<Duration>) -> Option<Instant> {
+    start.checked_add(delay?)
+}
