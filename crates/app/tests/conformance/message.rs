@@ -105,12 +105,12 @@ pub(crate) const REQUESTS: &[(&str, &[u8], &str)] = &[
     ),
     (
         "a body that nobody reads",
-        b"POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n123456GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n12345GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         "200=ignored 200=ok kept",
     ),
     (
         "chunks that nobody reads",
-        b"POST /ignore HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n22\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST /ignore HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n23\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n\r\n0\r\nX: y\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
         "200=ignored 200=ok kept",
     ),
     (
