@@ -77,7 +77,7 @@ pub struct LimitsConfig {
     /// Default 25,000, as actix-server has it for each worker.
     #[serde(deserialize_with = "values::whole::<_, _, 1, 10_000_000>")]
     pub connections_max: u32,
-    /// Bytes of a request's first line; above it the answer is 414. Default
+    /// Bytes of a request's target; above it the answer is 414. Default
     /// 8 KiB, one of nginx's `large_client_header_buffers`.
     #[serde(
         serialize_with = "values::bytes::serialize",

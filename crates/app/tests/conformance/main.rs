@@ -18,6 +18,8 @@ mod request_line;
 mod run;
 mod target;
 
+use std::path::Path;
+
 use run::{
     Case, check, in_chunked, in_coding, in_field, in_host, in_length, in_line, in_request,
     in_trailer,
@@ -50,6 +52,34 @@ fn tables() -> Vec<(&'static str, Vec<Case>)> {
 fn table(name: &str) -> Vec<Case> {
     let found = tables().into_iter().find(|(known, _)| *known == name);
     found.expect("one of the tables").1
+}
+
+/// A row of the guide ends with the tests that hold it: a file, then names in it.
+#[test]
+fn each_rule_of_the_guide_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = std::fs::read_to_string(root.join("src/guide/http.md")).unwrap();
+    let mut rows = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let held_by = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
+        let (mut source, mut checked) = (None, 0);
+        for quoted in held_by.split('`').skip(1).step_by(2) {
+            if quoted.ends_with(".rs") {
+                let text = std::fs::read_to_string(root.join(quoted));
+                source = Some(text.unwrap_or_else(|error| panic!("{quoted}: {error}")));
+            } else {
+                let source = source.as_ref().expect("a file comes first");
+                // One of a table of tests has its table's name behind it.
+                let is_there = source.contains(&format!("fn {quoted}("))
+                    || source.contains(&format!("    {quoted}: \""));
+                assert!(is_there, "no test {quoted}: {row}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 0, "nothing holds {row}");
+        rows += 1;
+    }
+    assert!(rows >= 45, "{rows} rows");
 }
 
 macro_rules! tables_hold {
