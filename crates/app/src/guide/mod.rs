@@ -1,4 +1,4 @@
-//! What the server keeps to, and the ideas behind the functions.
+//! The ideas behind the functions, for those who come from elsewhere or want the whole picture.
 
 pub use monoloop_runtime::guide::*;
 
