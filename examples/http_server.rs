@@ -38,6 +38,8 @@ fn main() -> ExitCode {
 
 pub(crate) fn routes(allow_stall: bool) -> Router {
     let router = Router::new()
+        .get("/", echo)
+        .post("/", echo)
         .get("/plaintext", async |_| Response::text("Hello, World!"))
         .get("/json", json)
         .post("/echo", echo)

@@ -157,7 +157,11 @@ impl IntoResponse for BodyError {
             BodyError::TimedOut | BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
             BodyError::Disconnected | BodyError::Abandoned => StatusCode::BAD_REQUEST,
         };
-        Response::text(format!("{self}\n")).with_status(status)
+        let text = match self {
+            BodyError::Refused(error) => format!("{self}; {}\n", error.remedy()),
+            _ => format!("{self}\n"),
+        };
+        Response::text(text).with_status(status)
     }
 }
 

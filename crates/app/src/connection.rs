@@ -466,10 +466,12 @@ impl Connection {
             }
             End::HeadTimeout if self.protocol.buffered() > 0 => {
                 self.protocol.stop_receiving();
-                let reason = "the head of the request did not come in time";
+                let timeout = self.shared().timeouts.head.unwrap_or_default();
+                let reason = format!("the head of the request did not come within {timeout:?}");
+                let remedy = "send it at once, and keep connections open only between requests";
                 let because = Reason::HeaderTimeout;
                 let id = RequestId::make();
-                self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason, because, &id);
+                self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason, remedy, because, &id);
                 true
             }
             End::RequestsMax => self.more_has_come().await,
@@ -530,6 +532,15 @@ impl Connection {
         Poll::Pending
     }
 
+    /// Until it is told otherwise a close is a reset, however it comes about. The body of a response
+    /// to HTTP/1.0 may end with the connection, and half of it is not to be taken for all of it
+    /// (RFC 9112 §8).
+    #[cold]
+    pub(crate) fn set_close_breaks(&mut self, breaks: bool) {
+        // It fails when the connection is gone.
+        let _ = self.stream.set_linger(breaks.then_some(Duration::ZERO));
+    }
+
     /// Has closing drop what the peer did not take; the kernel would keep it for minutes.
     fn reset(&mut self) {
         // It fails when the connection is gone, and then there is nothing to be dropped.
@@ -541,19 +552,23 @@ impl Connection {
         if let Some(status) = error.status()
             && self.protocol.awaits_head()
         {
-            self.push_refusal(status, error, error.into(), id);
+            self.push_refusal(status, error, error.remedy(), error.into(), id);
         }
     }
 
+    /// Tells what was wrong and what to do about it, in words of our own: nothing that was received
+    /// is among them.
+    #[cold]
     fn push_refusal(
         &mut self,
         status: StatusCode,
         reason: &dyn fmt::Display,
+        remedy: &str,
         because: Reason,
         id: &RequestId,
     ) {
         self.account.refuse_request(because);
-        let response = Response::text(format!("{reason}\n")).with_status(status);
+        let response = Response::text(format!("{reason}; {remedy}\n")).with_status(status);
         tracing::debug!(request_id = %id, peer = %self.peer, %status, %reason, "refused");
         // Whatever it says, the connection closes: nothing more can be understood of it.
         let _ = push_whole_response(self, &response, id, time::now());

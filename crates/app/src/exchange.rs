@@ -346,6 +346,10 @@ impl About {
             return Ok(after);
         }
         let (status, reason) = (response.status, response.reason);
+        let ends_by_close = connection.protocol.is_ended_by_close();
+        if ends_by_close {
+            connection.set_close_breaks(true);
+        }
         let sent = match response.body {
             // What its head tells is all that is told about it.
             _ if self.is_head || has_no_body(status) => Ok(0),
@@ -368,6 +372,11 @@ impl About {
             }
         };
         let after = connection.protocol.send_end(&mut connection.output);
+        if ends_by_close {
+            // The last of it has to be on its way before a close is one again.
+            connection.flush().await?;
+            connection.set_close_breaks(false);
+        }
         self.log(status, bytes);
         let after = after.map_err(|_| End::BodyFailed)?;
         end_request(connection, feed, reason, after);

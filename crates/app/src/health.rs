@@ -17,7 +17,8 @@ impl Probe {
     #[cold]
     pub(crate) fn answer(self, method: &Method, is_leaving: bool) -> Response {
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return Response::new(StatusCode::METHOD_NOT_ALLOWED)
+            return Response::text("Method Not Allowed: a probe takes GET, HEAD\n")
+                .with_status(StatusCode::METHOD_NOT_ALLOWED)
                 .with_header(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         match self {

@@ -31,6 +31,7 @@
 //!
 //! # Limits
 //! Every timeout and every bound has a default: [`Timeouts`], [`Limits`], [`config::Config`].
+//! What of HTTP is spoken and what is refused is in the [guide](guide::http).
 
 mod accept;
 mod access;
@@ -47,6 +48,7 @@ mod endpoint;
 mod error;
 pub mod events;
 mod exchange;
+pub mod guide;
 mod handler;
 mod health;
 pub mod introspect;

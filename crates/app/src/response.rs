@@ -189,10 +189,17 @@ impl Response {
 
     /// Whether the handler asked for the connection to be closed.
     pub(crate) fn wants_close(&self) -> bool {
-        self.headers.iter().any(|(name, value)| {
-            *name == header::CONNECTION && value.as_bytes().eq_ignore_ascii_case(b"close")
-        })
+        self.headers
+            .iter()
+            .any(|(name, value)| *name == header::CONNECTION && names_close(value))
     }
+}
+
+/// Whether `close` is among these connection options (RFC 9110 §7.6.1).
+#[cold]
+fn names_close(options: &HeaderValue) -> bool {
+    let mut options = options.as_bytes().split(|&byte| byte == b',');
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 impl fmt::Debug for Response {

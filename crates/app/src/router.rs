@@ -7,7 +7,8 @@ use crate::handler::{Handler, Middleware, Next};
 use crate::health::Probe;
 use crate::route_label::RouteLabel;
 use crate::route_options::RouteOptions;
-use crate::{IntoResponse, Request, Response};
+use crate::{Request, Response};
+use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 use monoloop_proto::http1::RequestHead;
@@ -26,6 +27,8 @@ use std::task::{Context, Poll};
 /// What is written out comes before what is a parameter.
 ///
 /// - A path that no route matches is a 404, one without the method a 405 with `Allow`.
+/// - A method that is none of RFC 9110 and RFC 5789 and has no route anywhere is a 501, and so is
+///   CONNECT, which not even a fallback sees: there are no tunnels (RFC 9110 §9.1, §9.3.6).
 /// - A HEAD is answered by the handler for GET, without the body.
 /// - OPTIONS is answered with `Allow` unless there is a handler for it.
 ///
@@ -287,6 +290,7 @@ enum Found<'a> {
     Route(&'a MethodRoute),
     Fallback(&'a Rc<dyn Endpoint>),
     MethodNotAllowed { allow: String },
+    NotImplemented,
     Options { allow: String },
     Nothing,
 }
@@ -403,16 +407,26 @@ impl App {
         cx: &mut Context<'_>,
         response: &mut Option<Response>,
     ) -> FirstStep {
-        let (status, allow) = match found {
+        let (status, allow, text) = match found {
             Found::Probe(probe) => {
                 *response = Some(probe.answer(request.method(), is_leaving));
                 return FirstStep::Answered;
             }
-            Found::MethodNotAllowed { allow } => (StatusCode::METHOD_NOT_ALLOWED, Some(allow)),
-            Found::Options { allow } => (StatusCode::NO_CONTENT, Some(allow)),
-            Found::Route(_) | Found::Fallback(_) | Found::Nothing => (StatusCode::NOT_FOUND, None),
+            Found::MethodNotAllowed { allow } => {
+                let text = format!("Method Not Allowed: this path takes {allow}\n");
+                (StatusCode::METHOD_NOT_ALLOWED, Some(allow), text)
+            }
+            Found::NotImplemented => {
+                let text = "Not Implemented: this server has no such method; they are told by \
+                            OPTIONS *\n";
+                (StatusCode::NOT_IMPLEMENTED, None, text.into())
+            }
+            Found::Options { allow } => (StatusCode::NO_CONTENT, Some(allow), String::new()),
+            Found::Route(_) | Found::Fallback(_) | Found::Nothing => {
+                (StatusCode::NOT_FOUND, None, "Not Found\n".into())
+            }
         };
-        let ours = HandlerEndpoint::new(answer(status, allow.cloned()));
+        let ours = HandlerEndpoint::new(answer(status, allow.cloned(), text.into()));
         if self.middleware.is_empty() {
             return ours.start(request, cx, response);
         }
@@ -452,25 +466,32 @@ impl App {
     fn find(&self, request: &mut Request) -> Found<'_> {
         let path = request.head().path_bytes();
         match self.plain_paths.get(path) {
-            Some(PlainPath::Route(number)) => return self.routes[*number].find(request.method()),
+            Some(PlainPath::Route(number)) => {
+                return self.find_method(&self.routes[*number], request.method());
+            }
             Some(PlainPath::Probe(probe)) => return Found::Probe(*probe),
             None => {}
         }
         // `OPTIONS *` is about the server as a whole (RFC 9110 §9.3.7).
         if path == b"*" {
             return Found::Options {
-                allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into(),
+                allow: allow(self.routes.iter().flat_map(|route| &route.methods)),
             };
+        }
+        // CONNECT has no path, and nothing but CONNECT.
+        if path.is_empty() {
+            return Found::NotImplemented;
         }
         let path = request.path();
         let Ok(matched) = self.paths.at(path) else {
             return match &self.fallback {
                 Some(fallback) => Found::Fallback(fallback),
+                None if !self.is_implemented(request.method()) => Found::NotImplemented,
                 None => Found::Nothing,
             };
         };
         let route = &self.routes[*matched.value];
-        let found = route.find(request.method());
+        let found = self.find_method(route, request.method());
         let start = path.as_ptr() as usize;
         let ranges = matched.params.iter().map(|(_, value)| {
             // A value is a part of the path.
@@ -484,55 +505,79 @@ impl App {
         request.set_params(params);
         found
     }
-}
 
-impl Route {
     #[inline]
-    fn find(&self, method: &Method) -> Found<'_> {
-        match self.of_method(method) {
+    fn find_method<'a>(&self, route: &'a Route, method: &Method) -> Found<'a> {
+        match route.of_method(method) {
             Some(route) => Found::Route(route),
-            None => self.without_method(method),
+            None => self.without_method(route, method),
         }
     }
 
     #[cold]
-    fn without_method(&self, method: &Method) -> Found<'_> {
-        let allow = self.allow();
+    fn without_method(&self, route: &Route, method: &Method) -> Found<'static> {
+        let allow = allow(&route.methods);
         match *method {
             Method::OPTIONS => Found::Options { allow },
+            _ if !self.is_implemented(method) => Found::NotImplemented,
             _ => Found::MethodNotAllowed { allow },
         }
     }
 
+    /// Whether a method means anything here. One that is known and that a path has not is a 405, any
+    /// other a 501 (RFC 9110 §9.1, §15.6.2).
+    fn is_implemented(&self, method: &Method) -> bool {
+        let is_standard = matches!(
+            *method,
+            Method::GET
+                | Method::HEAD
+                | Method::POST
+                | Method::PUT
+                | Method::PATCH
+                | Method::DELETE
+                | Method::OPTIONS
+                | Method::TRACE
+        );
+        let mut routes = self.routes.iter();
+        is_standard || routes.any(|route| route.of_method(method).is_some())
+    }
+}
+
+impl Route {
     #[inline]
     fn of_method(&self, method: &Method) -> Option<&MethodRoute> {
         let of = |wanted: &Method| self.methods.iter().find(|known| known.method == *wanted);
         of(method).or_else(|| (method == Method::HEAD).then(|| of(&Method::GET)).flatten())
     }
-
-    fn allow(&self) -> String {
-        let mut names: Vec<&str> = self
-            .methods
-            .iter()
-            .map(|known| known.method.as_str())
-            .collect();
-        if names.contains(&"GET") && !names.contains(&"HEAD") {
-            names.push("HEAD");
-        }
-        if !names.contains(&"OPTIONS") {
-            names.push("OPTIONS");
-        }
-        names.join(", ")
-    }
 }
 
-/// A handler that always answers the same.
-fn answer(status: StatusCode, allow: Option<String>) -> impl Handler {
+/// The value of `Allow` for these, each once, and what is answered without a handler.
+fn allow<'a>(methods: impl IntoIterator<Item = &'a MethodRoute>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for known in methods {
+        if !names.contains(&known.method.as_str()) {
+            names.push(known.method.as_str());
+        }
+    }
+    if names.contains(&"GET") && !names.contains(&"HEAD") {
+        names.push("HEAD");
+    }
+    if !names.contains(&"OPTIONS") {
+        names.push("OPTIONS");
+    }
+    names.join(", ")
+}
+
+/// A handler that always answers the same, and without a text without a body.
+fn answer(status: StatusCode, allow: Option<String>, text: Bytes) -> impl Handler {
     let allow = allow.map(|allow| {
         HeaderValue::from_str(&allow).expect("methods are tokens, which a header can hold")
     });
     move |_request: Request| {
-        let mut response = status.into_response();
+        let mut response = match text.is_empty() {
+            true => Response::new(status),
+            false => Response::text(text.clone()).with_status(status),
+        };
         if let Some(allow) = &allow {
             response.add_header(ALLOW, allow.clone());
         }

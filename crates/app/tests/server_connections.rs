@@ -141,7 +141,7 @@ fn pipeline_of_all_kinds_keeps_its_order_around_a_slow_handler() {
         (
             Method::PUT,
             post("/echo", "no").replace("POST", "PUT"),
-            "Method Not Allowed\n",
+            "Method Not Allowed: this path takes POST, OPTIONS\n",
         ),
         (Method::POST, post("/echo", ""), ""),
         (Method::GET, get("/now/6"), "6"),

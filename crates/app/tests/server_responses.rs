@@ -7,6 +7,7 @@ mod server_common;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -271,8 +272,8 @@ fn stream_is_not_polled_where_no_body_may_be() {
 }
 
 #[test]
-fn connection_close_set_by_a_handler_closes() {
-    for value in ["close", "Close"] {
+fn connection_close_set_by_a_handler_closes_wherever_it_stands() {
+    for value in ["close", "Close", "keep-alive, close", "x ,\tCLOSE,"] {
         let make = move || {
             Response::text("hi").with_header(header::CONNECTION, HeaderValue::from_static(value))
         };
@@ -315,6 +316,26 @@ fn stream_to_an_old_peer_lasts_until_the_connection_closes() {
         assert_eq!(answer.length, ResponseBodyLength::UntilClose);
         assert_eq!(answer.field("transfer-encoding"), None);
         assert_eq!(answer.text(), "onetwo");
+    });
+}
+
+#[test]
+fn stream_to_an_old_peer_that_fails_is_reset_and_not_taken_for_whole() {
+    let make = || {
+        let good = Ok(Bytes::from_static(b"good"));
+        let pieces = stream::iter([good, Err("broken")]).then(async |piece| {
+            sleep(secs(1)).await;
+            piece
+        });
+        Response::stream(pieces)
+    };
+    serve(answering(make), async |site| {
+        let mut client = site.send("GET / HTTP/1.0\r\n\r\n").await;
+        let (answer, error) = client.try_answer_to(&Method::GET).await;
+        let answer = answer.expect("the head came before the fault");
+        assert_eq!((answer.text(), answer.is_whole), ("good", false));
+        let error = error.expect("a close would have made a whole body of it");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     });
 }
 

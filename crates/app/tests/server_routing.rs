@@ -136,7 +136,7 @@ fn method_without_a_handler_is_a_405_with_those_that_have_one() {
         let mut client = site.connect().await;
         for (method, path, allow) in [
             ("PUT", "/x", "GET, DELETE, HEAD, OPTIONS"),
-            ("BREW", "/x", "GET, DELETE, HEAD, OPTIONS"),
+            ("TRACE", "/x", "GET, DELETE, HEAD, OPTIONS"),
             ("GET", "/y", "POST, OPTIONS"),
             ("PATCH", "/y", "POST, OPTIONS"),
         ] {
@@ -200,7 +200,7 @@ fn options_are_answered_with_allow() {
         client.send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").await;
         let answer = client.answer().await;
         answer.assert_kept(204);
-        assert!(answer.field("allow").unwrap().contains("GET"));
+        assert_eq!(answer.field("allow"), Some("GET, POST, OPTIONS, HEAD"));
 
         client
             .send("OPTIONS /none HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -210,14 +210,47 @@ fn options_are_answered_with_allow() {
 }
 
 #[test]
-fn connect_is_not_found_and_leaves_the_connection_usable() {
-    let app = || Router::new().get("/", hello);
+fn connect_is_not_implemented_and_nothing_behind_it_is_looked_at() {
+    // What a tunnel would be asked for may follow at once.
+    for app in [
+        || Router::new().get("/", hello),
+        || Router::new().get("/", hello).fallback(hello),
+    ] {
+        serve(app, async |site| {
+            let connect = "CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n";
+            let mut client = site.send([connect, &get("/")].concat()).await;
+            client.answer_to(&Method::CONNECT).await.assert_last(501);
+            client.assert_closed().await;
+        });
+    }
+}
+
+#[test]
+fn method_that_nobody_knows_is_a_501_and_one_that_somebody_routes_is_not() {
+    let app = || {
+        Router::new()
+            .get("/x", hello)
+            .route(Method::from_bytes(b"BREW").unwrap(), "/pot", hello)
+    };
     serve(app, async |site| {
-        let mut client = site
-            .send("CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n")
-            .await;
-        client.answer_to(&Method::CONNECT).await.assert_kept(404);
-        assert_eq!(client.get("/").await.text(), "hello");
+        let mut client = site.connect().await;
+        for (line, status) in [
+            ("BREW /pot", 200),
+            ("BREW /x", 405),
+            ("BREW /none", 404),
+            ("MAKE /pot", 501),
+            ("MAKE /none", 501),
+            ("get /x", 501),
+            ("PATCH /pot", 405),
+            ("TRACE /none", 404),
+        ] {
+            client
+                .send(format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n"))
+                .await;
+            let answer = client.answer().await;
+            assert_eq!(answer.status, status, "{line}");
+            assert_eq!(answer.field("allow").is_some(), status == 405, "{line}");
+        }
     });
 }
 

@@ -251,6 +251,21 @@ fn malformed_fields() {
 }
 
 #[test]
+fn a_bare_carriage_return_does_not_hide_the_end_of_a_head_or_of_trailers() {
+    for head in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\rX",
+    ] {
+        check(head, "error Field -> Some(400)");
+    }
+    check("GET /\r ", "error RequestLine -> Some(400)");
+    check("GET / HTTP/1.1\r\r", "error RequestLine -> Some(400)");
+    check_chunks("0\r\n\r\r\n", "", "error Field -> Some(400)");
+    check_chunks("0\r\nX: y\rZ", "", "error Field -> Some(400)");
+}
+
+#[test]
 fn a_folded_first_field_is_refused() {
     check(
         "GET / HTTP/1.1\r\n Host: a\r\n\r\n",

@@ -105,7 +105,7 @@ pub struct LimitsConfig {
         deserialize_with = "choices::whole_or_off::deserialize::<_, 1, 4_294_967_294>"
     )]
     pub requests_per_connection_max: Option<u32>,
-    /// Bytes of a request's first line; above it the answer is 414. Default
+    /// Bytes of a request's target; above it the answer is 414. Default
     /// 8 KiB, one of nginx's `large_client_header_buffers`.
     #[serde(
         serialize_with = "values::bytes::serialize",

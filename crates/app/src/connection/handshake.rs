@@ -86,13 +86,9 @@ impl Connection {
     #[cold]
     fn answer_plain_http(&mut self) {
         self.protocol.stop_receiving();
-        let reason = "this port speaks TLS: use https://";
+        let (reason, remedy) = ("this port speaks TLS", "use https://");
         let because = Reason::TlsHandshake;
-        self.push_refusal(
-            StatusCode::BAD_REQUEST,
-            &reason,
-            because,
-            &RequestId::make(),
-        );
+        let id = RequestId::make();
+        self.push_refusal(StatusCode::BAD_REQUEST, &reason, remedy, because, &id);
     }
 }

@@ -1,6 +1,6 @@
 //! Where a head or a trailer section ends: the first empty line.
 
-use memchr::memchr_iter;
+use memchr::memchr2_iter;
 
 use super::error::RecvError;
 use super::limits::Limits;
@@ -40,8 +40,9 @@ impl HeadScan {
 
     /// Searches what is new. Returns the length of the head once it is whole.
     ///
-    /// Every line has to end in CRLF: the parser behind would take a bare LF. The limits are judged
-    /// by position, so that the same bytes get the same verdict however they arrive.
+    /// Every line has to end in CRLF: the parser behind would take a bare LF, and a bare CR may hide
+    /// that the head has ended (RFC 9112 §2.2). The limits are judged by position, so that the same
+    /// bytes get the same verdict however they arrive.
     #[inline]
     pub(super) fn advance(
         &mut self,
@@ -49,8 +50,21 @@ impl HeadScan {
         limits: &Limits,
     ) -> Result<Option<usize>, RecvError> {
         let window = &received[..received.len().min(limits.head_bytes_max as usize)];
-        let from = self.scanned as usize;
-        for lf in memchr_iter(b'\n', &window[from..]).map(|at| from + at) {
+        let from = resume_at(window, self.scanned as usize);
+        for at in memchr2_iter(b'\r', b'\n', &window[from..]).map(|at| from + at) {
+            if window[at] == b'\r' {
+                if matches!(window.get(at + 1), None | Some(b'\n')) {
+                    continue;
+                }
+                return Err(if self.line_end != 0 {
+                    RecvError::Field
+                } else if at > line_bytes_max(limits) {
+                    line_too_long(window, limits)
+                } else {
+                    RecvError::RequestLine
+                });
+            }
+            let lf = at;
             // One byte more than the limit may be the CR of a line that just fits.
             if self.line_end == 0 && lf > line_bytes_max(limits) + 1 {
                 return Err(line_too_long(window, limits));
@@ -83,6 +97,12 @@ impl HeadScan {
     }
 }
 
+/// Where to go on: what is behind a CR decides what it is.
+#[inline]
+fn resume_at(window: &[u8], scanned: usize) -> usize {
+    scanned - usize::from(scanned > 0 && window[scanned - 1] == b'\r')
+}
+
 /// Bytes of a request line without its CRLF, at most.
 #[inline]
 pub(super) fn line_bytes_max(limits: &Limits) -> usize {
@@ -110,12 +130,14 @@ pub(super) fn find_trailers_end(
     bytes_max: u32,
 ) -> Result<Option<usize>, RecvError> {
     let window = &received[..received.len().min(bytes_max as usize)];
-    for lf in memchr_iter(b'\n', &window[scanned..]).map(|at| scanned + at) {
-        if lf == 0 || window[lf - 1] != b'\r' {
-            return Err(RecvError::BareLineFeed);
-        }
-        if lf == 1 || window[lf - 2] == b'\n' {
-            return Ok(Some(lf + 1));
+    let from = resume_at(window, scanned);
+    for at in memchr2_iter(b'\r', b'\n', &window[from..]).map(|at| from + at) {
+        match (window[at], window.get(at + 1)) {
+            (b'\r', None | Some(b'\n')) => {}
+            (b'\r', Some(_)) => return Err(RecvError::Field),
+            _ if at == 0 || window[at - 1] != b'\r' => return Err(RecvError::BareLineFeed),
+            _ if at == 1 || window[at - 2] == b'\n' => return Ok(Some(at + 1)),
+            _ => {}
         }
     }
     if received.len() >= bytes_max as usize {

@@ -53,6 +53,7 @@ mod host;
 mod limits;
 mod parse;
 mod prepared;
+mod remedy;
 mod response;
 mod server;
 mod target;
