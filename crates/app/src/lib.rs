@@ -54,6 +54,7 @@ mod request;
 mod request_id;
 mod request_pool;
 mod response;
+mod response_fields;
 mod route_label;
 mod router;
 mod sending;
@@ -62,6 +63,7 @@ mod shutdown;
 mod standard_fields;
 mod timeouts;
 pub mod trace;
+mod with_middleware;
 
 pub use body::{Body, BodyError};
 pub use drain::DrainReport;
@@ -74,6 +76,7 @@ pub use router::{RouteError, Router};
 pub use server::{Running, Server, Serving, raise_descriptor_limit};
 pub use shutdown::Shutdown;
 pub use timeouts::Timeouts;
+pub use with_middleware::{WithMiddleware, with_middleware};
 
 pub use bytes::Bytes;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
