@@ -50,6 +50,8 @@ mod handler;
 mod health;
 pub mod introspect;
 mod loop_state;
+#[cfg(feature = "multipart")]
+mod multipart;
 mod reply;
 mod request;
 mod request_id;
@@ -71,6 +73,8 @@ pub use drain::DrainReport;
 pub use error::ServerError;
 pub use extract::{RequestError, RequestPart};
 pub use handler::{Handler, Middleware, Next, ToResponse};
+#[cfg(feature = "multipart")]
+pub use multipart::{Multipart, MultipartError, MultipartField, MultipartLimits};
 pub use request::Request;
 pub use request_id::{REQUEST_ID, REQUEST_ID_BYTES_MAX, RequestId};
 pub use response::{BoxError, IntoResponse, Json, Response};
