@@ -41,6 +41,8 @@ mod changed;
 pub mod cli;
 pub mod config;
 mod connection;
+#[cfg(feature = "cookies")]
+mod cookies;
 mod drain;
 mod endpoint;
 mod error;
@@ -85,6 +87,9 @@ pub use timeouts::Timeouts;
 pub use with_middleware::{WithMiddleware, with_middleware};
 
 pub use bytes::Bytes;
+/// Cookies: what [`Request::cookies`] and [`Response::with_cookie`] are about.
+#[cfg(feature = "cookies")]
+pub use cookie;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use monoloop_proto::http1::Limits;
 pub use monoloop_proto::lines;
