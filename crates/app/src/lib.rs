@@ -39,6 +39,8 @@ mod body_pump;
 mod catch_panic;
 mod changed;
 pub mod cli;
+#[cfg(feature = "compression")]
+mod compression;
 pub mod config;
 mod connection;
 #[cfg(feature = "cookies")]
@@ -71,6 +73,8 @@ pub mod trace;
 mod with_middleware;
 
 pub use body::{Body, BodyError};
+#[cfg(feature = "compression")]
+pub use compression::{Coding, Compression};
 pub use drain::DrainReport;
 pub use error::ServerError;
 pub use extract::{RequestError, RequestPart};
