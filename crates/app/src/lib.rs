@@ -45,6 +45,7 @@ pub mod config;
 mod connection;
 #[cfg(feature = "cookies")]
 mod cookies;
+mod cors;
 mod drain;
 mod endpoint;
 mod error;
@@ -75,6 +76,7 @@ mod with_middleware;
 pub use body::{Body, BodyError};
 #[cfg(feature = "compression")]
 pub use compression::{Coding, Compression};
+pub use cors::Cors;
 pub use drain::DrainReport;
 pub use error::ServerError;
 pub use extract::{RequestError, RequestPart};
