@@ -72,6 +72,7 @@ mod shutdown;
 mod standard_fields;
 mod timeouts;
 pub mod trace;
+mod trusted_proxies;
 mod with_middleware;
 
 pub use body::{Body, BodyError};
@@ -92,6 +93,7 @@ pub use security_headers::SecurityHeaders;
 pub use server::{Running, Server, Serving, raise_descriptor_limit};
 pub use shutdown::Shutdown;
 pub use timeouts::Timeouts;
+pub use trusted_proxies::{NetworkError, TrustedProxies};
 pub use with_middleware::{WithMiddleware, with_middleware};
 
 pub use bytes::Bytes;
