@@ -57,6 +57,8 @@ pub mod introspect;
 mod loop_state;
 #[cfg(feature = "multipart")]
 mod multipart;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 mod reply;
 mod request;
 mod request_id;
@@ -85,6 +87,8 @@ pub use extract::{RequestError, RequestPart};
 pub use handler::{Handler, Middleware, Next, ToResponse};
 #[cfg(feature = "multipart")]
 pub use multipart::{Multipart, MultipartError, MultipartField, MultipartLimits};
+#[cfg(feature = "rate-limit")]
+pub use rate_limit::RateLimit;
 pub use request::Request;
 pub use request_id::{REQUEST_ID, REQUEST_ID_BYTES_MAX, RequestId};
 pub use response::{BoxError, IntoResponse, Json, Response};
