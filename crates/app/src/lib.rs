@@ -51,6 +51,7 @@ mod endpoint;
 mod error;
 mod exchange;
 mod extract;
+pub mod guide;
 mod handler;
 mod health;
 pub mod introspect;
