@@ -11,6 +11,7 @@ mod echo_server;
 mod example;
 mod http_server;
 mod request_id;
+mod web;
 
 use std::time::Duration;
 

@@ -34,6 +34,8 @@ pub struct Multipart {
     limits: MultipartLimits,
     /// Fields that have begun.
     fields: usize,
+    /// Bytes that came since the field before, all of which are kept.
+    head_bytes: usize,
     current: Option<multer::Field<'static>>,
     failed: Option<MultipartError>,
 }
@@ -104,6 +106,7 @@ impl Multipart {
             body,
             limits,
             fields: 0,
+            head_bytes: 0,
             current: None,
             failed: None,
         }
@@ -126,6 +129,7 @@ impl Multipart {
             return Ok(None);
         };
         self.current = Some(field);
+        self.head_bytes = 0;
         self.fields += 1;
         if self.fields > self.limits.fields_max {
             let limit = self.limits.fields_max;
@@ -138,18 +142,16 @@ impl Multipart {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<multer::Field<'static>>, MultipartError>> {
-        // What comes now is the head of a field, and all of it is kept until it is whole.
-        let mut head_bytes = 0;
         loop {
             self.check()?;
             if let Poll::Ready(polled) = self.parser.poll_next_field(cx) {
                 return Poll::Ready(polled.map_err(|error| self.fail(error.into())));
             }
             let limit = self.limits.field_head_bytes_max;
-            if head_bytes > limit {
+            if self.head_bytes > limit {
                 return Poll::Ready(Err(self.fail(MultipartError::HeadTooLarge { limit })));
             }
-            head_bytes += ready!(self.poll_more(cx))?;
+            self.head_bytes += ready!(self.poll_more(cx))?;
         }
     }
 
