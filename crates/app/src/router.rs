@@ -63,7 +63,7 @@ struct MethodRoute {
 /// starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteError {
-    /// Empty for a middleware around all of them.
+    /// Empty when it is about no route.
     path: String,
     reason: String,
 }
@@ -71,7 +71,7 @@ pub struct RouteError {
 impl fmt::Display for RouteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.path.is_empty() {
-            true => write!(f, "middleware: {}", self.reason),
+            true => f.write_str(&self.reason),
             false => write!(f, "route \"{}\": {}", self.path, self.reason),
         }
     }

@@ -24,11 +24,11 @@ const AT_ONCE_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Coding {
-    /// RFC 8878: as small as gzip's best at several times its speed.
+    /// RFC 8878. A quarter of the others' time, a few per cent more bytes.
     Zstd,
-    /// RFC 7932: the smallest.
+    /// RFC 7932.
     Brotli,
-    /// RFC 1952: everybody has it.
+    /// RFC 1952. Everybody can unpack it.
     Gzip,
 }
 
@@ -37,15 +37,17 @@ pub enum Coding {
 /// It compresses what is worth it: text, JSON, scripts, fonts, SVG and the like, by
 /// `Content-Type`; at least 1 KiB of it. It leaves alone what is a part (206), has no body, has a
 /// `Content-Encoding` or a digest of its bytes already, or says `Cache-Control: no-transform`
-/// (RFC 9111 §5.2.2.6); and `text/event-stream`, for an encoder costs each of thousands of waiting
-/// clients some hundred kilobytes (precedent: tower-http).
+/// (RFC 9111 §5.2.2.6); and `text/event-stream`, for each of thousands of clients that wait would
+/// have an encoder of its own (precedent: tower-http).
 ///
 /// What is compressed has `Vary: Accept-Encoding`, as has what would have been for somebody
 /// else, and a weak `ETag` (RFC 9110 §8.8.3.3), and `Accept-Ranges` goes.
 ///
 /// A streamed body is compressed as it comes; when it pauses, what there is goes out. Compressing
-/// is done on the loop, 32 KiB at a time, between which others have their turn: a large file that
-/// is asked for often is better compressed once, beforehand.
+/// is done on the loop, where 64 KiB of text are a third of a millisecond of zstd, and more than one
+/// of br and gzip. What is larger, or streamed, is compressed in slices of half of that, between
+/// which others have their turn, and its encoder holds 0.3 MB (gzip), 0.9 (zstd) or up to 2.5 (br)
+/// until it is sent. A large file that is asked for often is better compressed once, beforehand.
 ///
 /// | | level | precedent |
 /// |---|---|---|

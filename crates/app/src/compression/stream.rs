@@ -27,6 +27,8 @@ struct Compressed {
     piece: Bytes,
     /// Where pieces come from, until there are none.
     source: Option<BodyStream>,
+    /// Why the source could go no further; what came before it comes out first.
+    failed: Option<BoxError>,
     /// Something was compressed that has not come out.
     is_held_back: bool,
     /// Bytes compressed since the others had their turn.
@@ -48,6 +50,7 @@ impl Compressed {
             encoding: Encoding::NotYet(coding, size),
             piece,
             source,
+            failed: None,
             is_held_back: false,
             unpaused_bytes: 0,
             pause: None,
@@ -112,7 +115,11 @@ impl Compressed {
                         self.piece = piece;
                         continue;
                     }
-                    Poll::Ready(Some(Err(error))) => Err(error),
+                    Poll::Ready(Some(Err(error))) => {
+                        self.failed = Some(error);
+                        self.source = None;
+                        continue;
+                    }
                     Poll::Ready(None) => {
                         self.source = None;
                         continue;
@@ -120,8 +127,10 @@ impl Compressed {
                     Poll::Pending if self.is_held_back => self.flush(),
                     Poll::Pending => return Poll::Pending,
                 }
+            } else if self.failed.is_some() && self.is_held_back {
+                self.flush()
             } else {
-                self.finish()
+                self.failed.take().map_or_else(|| self.finish(), Err)
             };
             match out {
                 Ok(out) if out.is_empty() => {}

@@ -19,7 +19,8 @@ use std::time::Duration;
 /// question beforehand (the preflight), which then does not reach a handler, and says in each
 /// response who may read it.
 ///
-/// Nothing is allowed that was not asked for. It protects the user of a browser from other pages, and
+/// Nothing is allowed that was not asked for. A handler that sets `Access-Control-Allow-Origin`
+/// itself is left alone. It protects the user of a browser from other pages, and
 /// nothing else: requests of an origin that is not allowed are still answered, for whoever is no
 /// browser sends what it likes.
 ///
@@ -193,14 +194,20 @@ impl Cors {
         HeaderValue::from_str(origin).ok().filter(|_| is_allowed)
     }
 
-    fn allow_origin(&self, response: &mut Response, origin: Option<HeaderValue>) {
+    /// Lets the page with this origin read the response. Whether it does.
+    fn allow_origin(&self, response: &mut Response, origin: Option<HeaderValue>) -> bool {
         self.add_vary(response);
-        let Some(origin) = origin else { return };
-        response.set_default(&ACCESS_CONTROL_ALLOW_ORIGIN, &origin);
+        // A handler that says so itself is the one that knows, and what it leaves out as well.
+        let is_said = response.header(&ACCESS_CONTROL_ALLOW_ORIGIN).is_some();
+        let Some(origin) = origin.filter(|_| !is_said) else {
+            return false;
+        };
+        response.add_header(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         if self.has_credentials {
             let yes = HeaderValue::from_static("true");
             response.set_default(&ACCESS_CONTROL_ALLOW_CREDENTIALS, &yes);
         }
+        true
     }
 
     /// One that is the same for all origins does not depend on it, and so caches need not keep
@@ -242,8 +249,7 @@ impl Middleware for Cors {
         };
         Box::pin(async move {
             let mut response = next.run(request).await;
-            let is_allowed = origin.is_some();
-            cors.allow_origin(&mut response, origin);
+            let is_allowed = cors.allow_origin(&mut response, origin);
             if let Some(exposed) = exposed.filter(|_| is_allowed) {
                 response.set_default(&ACCESS_CONTROL_EXPOSE_HEADERS, &exposed);
             }

@@ -21,7 +21,8 @@ impl Request {
         read(RequestPart::Form, &body)
     }
 
-    /// The query as a value, decoded as a form is. Without a query it is read from an empty one.
+    /// The query as a value, decoded as a form is: bytes that are no UTF-8 come out as U+FFFD.
+    /// Without a query it is read from an empty one.
     ///
     /// ```
     /// use monoloop::{Request, RequestError};
