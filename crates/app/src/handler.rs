@@ -19,6 +19,14 @@ pub trait Handler: 'static {
 
     /// Starts to answer a request.
     fn call(&self, request: Request) -> Self::Future;
+
+    /// Whether it is set up in a way that can be. The router asks before the server starts.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do about it.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl<F, Fut> Handler for F
@@ -71,6 +79,14 @@ impl<F> fmt::Debug for ToResponse<F> {
 pub trait Middleware: 'static {
     /// Starts to answer a request, or has `next` do it.
     fn call(&self, request: Request, next: Next) -> Pin<Box<dyn Future<Output = Response>>>;
+
+    /// Whether it is set up in a way that can be. The router asks before the server starts.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do about it.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl<F, Fut> Middleware for F

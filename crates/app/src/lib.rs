@@ -41,30 +41,42 @@ mod bounds;
 mod catch_panic;
 mod changed;
 pub mod cli;
+#[cfg(feature = "compression")]
+mod compression;
 pub mod config;
 mod connection;
+#[cfg(feature = "cookies")]
+mod cookies;
+mod cors;
 mod drain;
 mod endpoint;
 mod error;
 pub mod events;
 mod exchange;
+mod extract;
 pub mod guide;
 mod handler;
 mod health;
 pub mod introspect;
 pub mod ledger;
 mod loop_state;
+#[cfg(feature = "multipart")]
+mod multipart;
 mod overload;
 mod peer_deadline;
 mod peers;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 mod reply;
 mod request;
 mod request_id;
 mod request_pool;
 mod response;
+mod response_fields;
 mod route_label;
 mod route_options;
 mod router;
+mod security_headers;
 mod sending;
 mod server;
 mod shutdown;
@@ -74,6 +86,7 @@ mod timeouts;
 pub mod tls;
 pub mod trace;
 mod transport;
+mod trusted_proxies;
 mod turn_away;
 #[cfg_attr(
     not(feature = "websocket"),
@@ -82,24 +95,39 @@ mod turn_away;
 mod upgrade;
 #[cfg(feature = "websocket")]
 pub mod websocket;
+mod with_middleware;
 
 pub use body::{Body, BodyError};
 pub use bounds::{HalfClose, OnDisconnect};
+#[cfg(feature = "compression")]
+pub use compression::{Coding, Compression};
+pub use cors::Cors;
 pub use drain::DrainReport;
 pub use error::ServerError;
+pub use extract::{RequestError, RequestPart};
 pub use handler::{Handler, Middleware, Next, ToResponse};
 pub use ledger::{Ledger, Reason};
+#[cfg(feature = "multipart")]
+pub use multipart::{Multipart, MultipartError, MultipartField, MultipartLimits};
 pub use overload::Shedding;
+#[cfg(feature = "rate-limit")]
+pub use rate_limit::RateLimit;
 pub use request::Request;
 pub use request_id::{REQUEST_ID, REQUEST_ID_BYTES_MAX, RequestId};
 pub use response::{BoxError, IntoResponse, Json, Response};
 pub use route_options::RouteOptions;
 pub use router::{RouteError, Router};
+pub use security_headers::SecurityHeaders;
 pub use server::{Running, Server, Serving, raise_descriptor_limit};
 pub use shutdown::Shutdown;
 pub use timeouts::Timeouts;
+pub use trusted_proxies::{NetworkError, TrustedProxies};
+pub use with_middleware::{WithMiddleware, with_middleware};
 
 pub use bytes::Bytes;
+/// Cookies: what [`Request::cookies`] and [`Response::with_cookie`] are about.
+#[cfg(feature = "cookies")]
+pub use cookie;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use monoloop_proto::http1::Limits;
 pub use monoloop_proto::lines;

@@ -97,8 +97,19 @@ impl Request {
     /// are no UTF-8 come out as U+FFFD.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<Cow<'_, str>> {
+        Some(percent_decode_str(self.param_encoded(name)?).decode_utf8_lossy())
+    }
+
+    /// The part of the path that stands for `{name}` in the route, as it was sent.
+    pub(crate) fn param_encoded(&self, name: &str) -> Option<&str> {
         let range = self.parts().params.range(name)?;
-        Some(percent_decode_str(&self.path()[range]).decode_utf8_lossy())
+        Some(&self.path()[range])
+    }
+
+    /// The names of the route's parameters.
+    #[cfg(feature = "forms")]
+    pub(crate) fn param_names(&self) -> &[String] {
+        self.parts().params.names()
     }
 
     /// The first field of this name, whatever its case; `None` too when it is not visible ASCII

@@ -68,16 +68,21 @@ struct MethodRoute {
     options: Option<Rc<RouteOptions>>,
 }
 
-/// A route that cannot be: a mistake in the program, found before the server starts.
+/// A route or a middleware that cannot be: a mistake in the program, found before the server
+/// starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteError {
+    /// Empty when it is about no route.
     path: String,
     reason: String,
 }
 
 impl fmt::Display for RouteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "route \"{}\": {}", self.path, self.reason)
+        match self.path.is_empty() {
+            true => f.write_str(&self.reason),
+            false => write!(f, "route \"{}\": {}", self.path, self.reason),
+        }
     }
 }
 
@@ -93,7 +98,9 @@ impl Router {
     /// Adds a handler for one method at a path.
     #[must_use]
     pub fn route(mut self, method: Method, path: &str, handler: impl Handler) -> Self {
-        if let Err(reason) = self.try_route(method, path, endpoint(handler)) {
+        let checked = handler.check();
+        let added = checked.and_then(|()| self.try_route(method, path, endpoint(handler)));
+        if let Err(reason) = added {
             // The first mistake is told; the others may follow from it.
             self.error.get_or_insert(RouteError {
                 path: path.into(),
@@ -136,6 +143,7 @@ impl Router {
     /// Answers what no route matches, instead of a 404.
     #[must_use]
     pub fn fallback(mut self, handler: impl Handler) -> Self {
+        self.check_middleware(handler.check());
         self.fallback = Some(endpoint(handler));
         self
     }
@@ -144,6 +152,7 @@ impl Router {
     /// the outermost.
     #[must_use]
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.check_middleware(middleware.check());
         self.middleware.push(Box::new(middleware));
         self
     }
@@ -163,6 +172,13 @@ impl Router {
             }
         }
         self
+    }
+
+    fn check_middleware(&mut self, checked: Result<(), String>) {
+        if let Err(reason) = checked {
+            let path = String::new();
+            self.error.get_or_insert(RouteError { path, reason });
+        }
     }
 
     /// Whether all routes can be. The server asks before it starts.
@@ -246,6 +262,11 @@ impl RouteParams {
             self.names = None;
             self.ranges.clear();
         }
+    }
+
+    #[cfg(feature = "forms")]
+    pub(crate) fn names(&self) -> &[String] {
+        self.names.as_deref().unwrap_or_default()
     }
 
     pub(crate) fn range(&self, name: &str) -> Option<Range<usize>> {

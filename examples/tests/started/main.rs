@@ -13,6 +13,7 @@ mod example;
 mod http_server;
 mod request_id;
 mod tls;
+mod web;
 
 use std::time::Duration;
 

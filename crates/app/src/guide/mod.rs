@@ -4,3 +4,6 @@ pub use monoloop_runtime::guide::*;
 
 #[doc = include_str!("http.md")]
 pub mod http {}
+
+#[doc = include_str!("web.md")]
+pub mod web {}

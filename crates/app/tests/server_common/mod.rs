@@ -365,6 +365,11 @@ impl Client {
 
     /// What is there by now, without waiting for more.
     pub(crate) async fn take_what_came(&mut self) -> String {
+        String::from_utf8_lossy(&self.take_what_came_bytes().await).into_owned()
+    }
+
+    /// What is there by now, without waiting for more.
+    pub(crate) async fn take_what_came_bytes(&mut self) -> Vec<u8> {
         quiet().await;
         loop {
             let mut receiving = pin!(self.stream.receive());
@@ -376,9 +381,7 @@ impl Client {
                 _ => break,
             }
         }
-        let text = self.received_text();
-        self.received.clear();
-        text
+        std::mem::take(&mut self.received)
     }
 
     /// All that comes until the server closes, which it does without a reset.
