@@ -8,7 +8,7 @@ use crate::connection::{Connection, End, deadline_in};
 use crate::reply::{push_fault, push_head, push_whole_response};
 use crate::request::RequestParts;
 use crate::response::ResponseBody;
-use crate::sending::{send_bytes, send_stream};
+use crate::sending::{misjudged_body, send_bytes, send_stream};
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Request, RequestId, Response};
 use http::{Method, StatusCode};
 use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
@@ -239,8 +239,9 @@ impl About {
         let length = match &response.body {
             ResponseBody::Bytes(body) => ResponseLength::Sized(body.len() as u64),
             ResponseBody::Stream(_) => ResponseLength::Chunked,
+            ResponseBody::Sized(length, _) => ResponseLength::Sized(*length),
         };
-        let is_stream = matches!(length, ResponseLength::Chunked);
+        let is_stream = !matches!(response.body, ResponseBody::Bytes(_));
         if is_stream && feed.is_some_and(BodyFeed::is_held) {
             // The stream may be made of it. Whoever waits for 100 Continue would not send it
             // once the response has begun.
@@ -258,7 +259,7 @@ impl About {
             // What its head tells is all that is told about it.
             _ if self.is_head || has_no_body(status) => Ok(0),
             ResponseBody::Bytes(body) => send_bytes(connection, &body).await,
-            ResponseBody::Stream(stream) => {
+            ResponseBody::Stream(stream) | ResponseBody::Sized(_, stream) => {
                 let in_context = send_stream(connection, stream, BodyPump::new(feed));
                 REQUEST_ID.scope(self.id.clone(), in_context).await
             }
@@ -275,7 +276,7 @@ impl About {
         };
         let after = connection.protocol.send_end(&mut connection.output);
         self.log(status, bytes);
-        after.map_err(|_| End::BodyFailed)
+        after.map_err(|error| misjudged_body(&error))
     }
 
     #[inline(always)]
@@ -326,7 +327,7 @@ impl Response {
     fn bytes_known(&self) -> u64 {
         match &self.body {
             ResponseBody::Bytes(body) => body.len() as u64,
-            ResponseBody::Stream(_) => 0,
+            ResponseBody::Stream(_) | ResponseBody::Sized(..) => 0,
         }
     }
 }

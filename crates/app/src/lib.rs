@@ -45,6 +45,8 @@ mod drain;
 mod endpoint;
 mod error;
 mod exchange;
+#[cfg(feature = "files")]
+mod files;
 mod handler;
 mod health;
 pub mod introspect;
@@ -66,6 +68,8 @@ pub mod trace;
 pub use body::{Body, BodyError};
 pub use drain::DrainReport;
 pub use error::ServerError;
+#[cfg(feature = "files")]
+pub use files::{Files, Symlinks};
 pub use handler::{Handler, Middleware, Next, ToResponse};
 pub use request::Request;
 pub use request_id::{REQUEST_ID, REQUEST_ID_BYTES_MAX, RequestId};
