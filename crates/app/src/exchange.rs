@@ -8,7 +8,7 @@ use crate::connection::{Connection, End, deadline_in};
 use crate::reply::{push_fault, push_head, push_whole_response};
 use crate::request::RequestParts;
 use crate::response::ResponseBody;
-use crate::sending::{misjudged_body, send_bytes, send_stream};
+use crate::sending::{break_off, send_bytes, send_stream};
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Request, RequestId, Response};
 use http::{Method, StatusCode};
 use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
@@ -276,7 +276,10 @@ impl About {
         };
         let after = connection.protocol.send_end(&mut connection.output);
         self.log(status, bytes);
-        after.map_err(|error| misjudged_body(&error))
+        match after {
+            Ok(after) => Ok(after),
+            Err(error) => Err(break_off(connection, &error).await),
+        }
     }
 
     #[inline(always)]

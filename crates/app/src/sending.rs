@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 pub(crate) async fn send_bytes(connection: &mut Connection, body: &Bytes) -> Result<u64, End> {
     let piece_bytes = connection.shared().response_buffer_bytes_max;
     for piece in body.chunks(piece_bytes) {
-        push_piece(connection, piece)?;
+        push_piece(connection, piece).expect("the length announced is that of the body");
         flush_full(connection).await?;
     }
     Ok(body.len() as u64)
@@ -42,9 +42,12 @@ pub(crate) async fn send_stream(
         match next {
             Some(Ok(piece)) => {
                 sent += piece.len() as u64;
-                push_piece(connection, &piece)?;
+                let pushed = push_piece(connection, &piece);
                 // The copy waits for the peer; one is enough.
                 drop(piece);
+                if let Err(error) = pushed {
+                    return Err(break_off(connection, &error).await);
+                }
                 flush_full(connection).await?;
             }
             Some(Err(end)) => {
@@ -99,9 +102,9 @@ fn poll_piece(stream: &mut BodyStream, cx: &mut Context<'_>) -> Poll<Option<Resu
     }
 }
 
-fn push_piece(connection: &mut Connection, piece: &[u8]) -> Result<(), End> {
-    let pushed = connection.protocol.send_body(piece, &mut connection.output);
-    pushed.map_err(|error| misjudged_body(&error))
+fn push_piece(connection: &mut Connection, piece: &[u8]) -> Result<(), SendError> {
+    let (protocol, output) = (&mut connection.protocol, &mut connection.output);
+    protocol.send_body(piece, output)
 }
 
 /// Waits for the peer once there is enough to be written.
@@ -112,11 +115,15 @@ async fn flush_full(connection: &mut Connection) -> Result<(), End> {
     Ok(())
 }
 
-/// A stream is not as long as was said.
+/// A stream is not as long as was said. What was good still goes out; that the end is missing tells
+/// the peer.
 #[cold]
-pub(crate) fn misjudged_body(error: &SendError) -> End {
+pub(crate) async fn break_off(connection: &mut Connection, error: &SendError) -> End {
     tracing::error!(%error, "a response's body is not as long as announced; its connection closes");
-    End::BodyFailed
+    match connection.flush().await {
+        Ok(()) => End::BodyFailed,
+        Err(end) => end,
+    }
 }
 
 /// A peer that breaks off what is sent back to it is no error of ours, and cannot fill the log.

@@ -9,6 +9,7 @@ mod command_line;
 mod dashboard;
 mod echo_server;
 mod example;
+mod files;
 mod http_server;
 mod request_id;
 

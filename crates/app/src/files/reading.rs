@@ -33,21 +33,30 @@ pub(super) enum Part {
     File(Range<u64>),
 }
 
+impl Part {
+    fn len(&self) -> u64 {
+        match self {
+            Part::Text(text) => text.len() as u64,
+            Part::File(range) => range.end - range.start,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl Reading {
     pub(super) fn new(file: File, parts: impl IntoIterator<Item = Part>) -> Reading {
         Reading {
             file,
-            parts: parts.into_iter().collect(),
+            parts: parts.into_iter().filter(|part| !part.is_empty()).collect(),
         }
     }
 
     /// The length of all of it.
     pub(super) fn len(&self) -> u64 {
-        let lens = self.parts.iter().map(|part| match part {
-            Part::Text(text) => text.len() as u64,
-            Part::File(range) => range.end - range.start,
-        });
-        lens.sum()
+        self.parts.iter().map(Part::len).sum()
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -221,6 +230,12 @@ mod tests {
         }
         assert!(got == expected);
         assert!(reading.read_piece().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_empty_is_done_from_the_beginning() {
+        let (file, _) = file_of(0);
+        assert!(Reading::new(file, [Part::File(0..0), Part::Text(String::new())]).is_done());
     }
 
     #[test]
