@@ -11,7 +11,7 @@ use crate::reply::{push_fault, push_head, push_whole_response};
 use crate::request::RequestParts;
 use crate::response::{BodyStream, ResponseBody};
 use crate::route_options::RouteOptions;
-use crate::sending::{send_bytes, send_stream};
+use crate::sending::{break_off, send_bytes, send_stream};
 #[cfg(feature = "tls")]
 use crate::transport::Transport;
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Reason, Request, RequestId, Response};
@@ -328,9 +328,10 @@ impl About {
         let length = match &response.body {
             ResponseBody::Bytes(body) => ResponseLength::Sized(body.len() as u64),
             ResponseBody::Stream(_) | ResponseBody::Events(_) => ResponseLength::Chunked,
+            ResponseBody::Sized(length, _) => ResponseLength::Sized(*length),
             ResponseBody::Upgrade(_) => return self.upgrade(connection, response).await,
         };
-        let is_stream = matches!(length, ResponseLength::Chunked);
+        let is_stream = !matches!(response.body, ResponseBody::Bytes(_));
         if is_stream && feed.is_some_and(BodyFeed::is_held) {
             // The stream may be made of it. Whoever waits for 100 Continue would not send it
             // once the response has begun.
@@ -354,7 +355,9 @@ impl About {
             // What its head tells is all that is told about it.
             _ if self.is_head || has_no_body(status) => Ok(0),
             ResponseBody::Bytes(body) => send_bytes(connection, &body).await,
-            ResponseBody::Stream(stream) => self.send_stream(connection, stream, feed).await,
+            ResponseBody::Stream(stream) | ResponseBody::Sized(_, stream) => {
+                self.send_stream(connection, stream, feed).await
+            }
             ResponseBody::Events(events) => {
                 let stream = events.until_drain(&connection.place.shared);
                 self.send_stream(connection, stream, feed).await
@@ -378,7 +381,10 @@ impl About {
             connection.set_close_breaks(false);
         }
         self.log(status, bytes);
-        let after = after.map_err(|_| End::BodyFailed)?;
+        let after = match after {
+            Ok(after) => after,
+            Err(error) => return Err(break_off(connection, &error).await),
+        };
         end_request(connection, feed, reason, after);
         Ok(after)
     }
@@ -505,7 +511,10 @@ impl Response {
     fn bytes_known(&self) -> u64 {
         match &self.body {
             ResponseBody::Bytes(body) => body.len() as u64,
-            ResponseBody::Stream(_) | ResponseBody::Events(_) | ResponseBody::Upgrade(_) => 0,
+            ResponseBody::Stream(_)
+            | ResponseBody::Sized(..)
+            | ResponseBody::Events(_)
+            | ResponseBody::Upgrade(_) => 0,
         }
     }
 }

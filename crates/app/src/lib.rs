@@ -54,6 +54,8 @@ mod error;
 pub mod events;
 mod exchange;
 mod extract;
+#[cfg(feature = "files")]
+mod files;
 pub mod guide;
 mod handler;
 mod health;
@@ -105,6 +107,8 @@ pub use cors::Cors;
 pub use drain::DrainReport;
 pub use error::ServerError;
 pub use extract::{RequestError, RequestPart};
+#[cfg(feature = "files")]
+pub use files::{Files, Symlinks};
 pub use handler::{Handler, Middleware, Next, ToResponse};
 pub use ledger::{Ledger, Reason};
 #[cfg(feature = "multipart")]

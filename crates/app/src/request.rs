@@ -112,6 +112,16 @@ impl Request {
         self.parts().params.names()
     }
 
+    /// The part of the path, as it was sent, that stands for the last parameter of the route; of
+    /// a route without one, all that is behind the first slash.
+    #[cfg(feature = "files")]
+    pub(crate) fn path_rest(&self) -> &str {
+        match self.parts().params.last_range() {
+            Some(range) => &self.path()[range],
+            None => self.path().strip_prefix('/').unwrap_or(self.path()),
+        }
+    }
+
     /// The first field of this name, whatever its case; `None` too when it is not visible ASCII
     /// (see [`header_bytes`](Request::header_bytes)).
     #[must_use]

@@ -63,6 +63,8 @@ content_types! {
 pub(crate) enum ResponseBody {
     Bytes(Bytes),
     Stream(BodyStream),
+    /// A stream of so many bytes.
+    Sized(u64, BodyStream),
     /// Server-sent events, which end when the server drains.
     Events(Box<Events>),
     /// None: the connection goes on in another protocol.
@@ -126,6 +128,21 @@ impl Response {
         }
     }
 
+    /// As [`stream`](Response::stream), for a body of `length` bytes, which the peer is told
+    /// beforehand (`Content-Length`). A stream that turns out longer or shorter is an error in the
+    /// log, and the connection is closed.
+    #[must_use]
+    pub fn sized_stream<S, E>(length: u64, stream: S) -> Self
+    where
+        S: Stream<Item = Result<Bytes, E>> + 'static,
+        E: Into<BoxError>,
+    {
+        Response {
+            body: ResponseBody::Sized(length, Box::pin(BoxErrors { stream })),
+            ..Response::new(StatusCode::OK)
+        }
+    }
+
     fn typed(content_type: &'static ContentType, body: Bytes) -> Self {
         Response {
             content_type: Some(content_type),
@@ -178,7 +195,7 @@ impl Response {
     /// Has a streamed body made in the context of its handler.
     #[inline]
     pub(crate) fn make_in_current_context(&mut self) {
-        if let ResponseBody::Stream(stream) = &mut self.body {
+        if let ResponseBody::Stream(stream) | ResponseBody::Sized(_, stream) = &mut self.body {
             let nothing: BodyStream = Box::pin(Nothing);
             *stream = Box::pin(InContext {
                 stream: mem::replace(stream, nothing),

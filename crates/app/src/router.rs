@@ -278,6 +278,12 @@ impl RouteParams {
         let range = self.ranges.get(position)?;
         Some(range.start as usize..range.end as usize)
     }
+
+    #[cfg(feature = "files")]
+    pub(crate) fn last_range(&self) -> Option<Range<usize>> {
+        let range = self.ranges.last()?;
+        Some(range.start as usize..range.end as usize)
+    }
 }
 
 /// A router that no longer changes.

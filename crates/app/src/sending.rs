@@ -7,6 +7,7 @@ use crate::connection::{Connection, End};
 use crate::peer_deadline::Passed;
 use crate::response::BodyStream;
 use bytes::Bytes;
+use monoloop_proto::http1::SendError;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, ready};
@@ -15,7 +16,8 @@ use std::task::{Context, Poll, ready};
 pub(crate) async fn send_bytes(connection: &mut Connection, body: &Bytes) -> Result<u64, End> {
     let piece_bytes = connection.shared().response_buffer_bytes_max;
     for piece in body.chunks(piece_bytes) {
-        send_piece(connection, piece).await?;
+        push_piece(connection, piece).expect("the length announced is that of the body");
+        flush_full(connection).await?;
     }
     Ok(body.len() as u64)
 }
@@ -41,7 +43,13 @@ pub(crate) async fn send_stream(
         match next {
             Some(Ok(piece)) => {
                 sent += piece.len() as u64;
-                send_piece(connection, &piece).await?;
+                let pushed = push_piece(connection, &piece);
+                // The copy waits for the peer; one is enough.
+                drop(piece);
+                if let Err(error) = pushed {
+                    return Err(break_off(connection, &error).await);
+                }
+                flush_full(connection).await?;
             }
             Some(Err(end)) => {
                 // What was good still goes out; that the end is missing tells the peer.
@@ -96,15 +104,28 @@ fn poll_piece(stream: &mut BodyStream, cx: &mut Context<'_>) -> Poll<Option<Resu
     }
 }
 
-async fn send_piece(connection: &mut Connection, piece: &[u8]) -> Result<(), End> {
-    connection
-        .protocol
-        .send_body(piece, &mut connection.output)
-        .map_err(|_| End::BodyFailed)?;
+fn push_piece(connection: &mut Connection, piece: &[u8]) -> Result<(), SendError> {
+    let (protocol, output) = (&mut connection.protocol, &mut connection.output);
+    protocol.send_body(piece, output)
+}
+
+/// Waits for the peer once there is enough to be written.
+async fn flush_full(connection: &mut Connection) -> Result<(), End> {
     if connection.output.len() >= connection.shared().response_buffer_bytes_max {
         connection.flush().await?;
     }
     Ok(())
+}
+
+/// A stream is not as long as was said. What was good still goes out; that the end is missing tells
+/// the peer.
+#[cold]
+pub(crate) async fn break_off(connection: &mut Connection, error: &SendError) -> End {
+    tracing::error!(%error, "a response's body is not as long as announced; its connection closes");
+    match connection.flush().await {
+        Ok(()) => End::BodyFailed,
+        Err(end) => end,
+    }
 }
 
 /// A peer that breaks off what is sent back to it is no error of ours, and cannot fill the log.

@@ -10,6 +10,7 @@ mod dashboard;
 mod echo_server;
 mod events;
 mod example;
+mod files;
 mod http_server;
 mod request_id;
 mod tls;

@@ -18,7 +18,7 @@ pub(super) fn is_whole(response: &Response) -> bool {
     let has = |name: &HeaderName| response.header(name).is_some();
     let has_body = match &response.body {
         ResponseBody::Bytes(body) => !body.is_empty(),
-        ResponseBody::Stream(_) => true,
+        ResponseBody::Stream(_) | ResponseBody::Sized(..) => true,
         // Events are few bytes at a time and have to go out at once.
         ResponseBody::Events(_) | ResponseBody::Upgrade(_) => false,
     };
@@ -37,6 +37,7 @@ pub(super) fn is_worth_it(response: &Response, body_bytes_min: usize) -> bool {
     let is_large = match &response.body {
         ResponseBody::Bytes(body) => body.len() >= body_bytes_min,
         ResponseBody::Stream(_) => true,
+        ResponseBody::Sized(length, _) => *length >= body_bytes_min as u64,
         ResponseBody::Events(_) | ResponseBody::Upgrade(_) => false,
     };
     is_large && is_compressible(response)

@@ -188,7 +188,9 @@ fn compress(mut response: Response, coding: Coding, is_forced: bool) -> Response
             }
         }
         ResponseBody::Bytes(body) => ResponseBody::Stream(stream::of_bytes(coding, body)),
-        ResponseBody::Stream(body) => ResponseBody::Stream(stream::of_stream(coding, body)),
+        ResponseBody::Stream(body) | ResponseBody::Sized(_, body) => {
+            ResponseBody::Stream(stream::of_stream(coding, body))
+        }
         other @ (ResponseBody::Events(_) | ResponseBody::Upgrade(_)) => {
             response.body = other;
             return response;
