@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::attack::args::AttackArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   loadtest demo
   loadtest http http://127.0.0.1:8080/plaintext --connections 1000
   loadtest http http://127.0.0.1:8080/echo --body 'hello' --rate 5000 --duration 30s
   loadtest echo 127.0.0.1:7000 --size 64 --json result.json
+  loadtest attack --all http://127.0.0.1:8080/plaintext
 
 Without --rate each connection sends its next request as soon as the last is answered (closed
 loop): it finds the highest throughput. With --rate requests are due at fixed times, whatever the
@@ -37,6 +40,8 @@ pub(crate) enum Command {
     Echo(EchoArgs),
     /// Start an HTTP server on a thread of this process and load it.
     Demo(DemoArgs),
+    /// Attack an HTTP/1.1 server of your own, beside well-behaved clients.
+    Attack(AttackArgs),
 }
 
 #[derive(Debug, Args)]
@@ -114,18 +119,18 @@ pub(crate) struct LoadArgs {
     pub(crate) json: Option<PathBuf>,
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "write a number with its unit, such as 10s, 500ms or 2m".to_owned())
 }
 
-fn count(text: &str) -> Result<u64, String> {
+pub(crate) fn count(text: &str) -> Result<u64, String> {
     text.replace('_', "")
         .parse()
         .map_err(|_| "write a whole number, such as 1000 or 50_000".to_owned())
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     match text.replace('_', "").parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err("write a number per second above zero, such as 5000 or 0.5".to_owned()),

@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use monoloop_proto::http1::Limits;
+use monoloop_runtime::sync::remote;
 use monoloop_runtime::{Runtime, signal, spawn_named, time};
 
 use crate::answers::Answers;
@@ -31,6 +32,15 @@ const SET_UP_PERIOD: Duration = Duration::from_millis(1);
 /// # Errors
 /// When the system refuses a loop or a signal handler; failures of the load are in the outcome.
 pub(crate) fn run(plan: Plan) -> io::Result<Outcome> {
+    run_until(plan, None)
+}
+
+/// Runs the plan as [`run`] does, without a progress line, and ends the measurement early when
+/// something is sent through the channel, or when its other side is gone.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_until(plan: Plan, stop: Option<remote::Receiver<()>>) -> io::Result<Outcome> {
     let mut runtime = Runtime::new()?;
     runtime.block_on(async move {
         match plan.work.clone() {
@@ -39,12 +49,12 @@ pub(crate) fn run(plan: Plan) -> io::Result<Outcome> {
                 let (method, asks_to_close) = (request.method.clone(), request.asks_to_close);
                 let fresh =
                     move || HttpAnswers::new(method.clone(), asks_to_close, Rc::clone(&limits));
-                control(plan, &request.encoded, fresh).await
+                control(plan, &request.encoded, fresh, stop).await
             }
             Work::Echo { message_bytes } => {
                 let message: Rc<[u8]> = echo::message(message_bytes).into();
                 let answers = EchoAnswers::new(Rc::clone(&message));
-                control(plan, &message, move || answers.clone()).await
+                control(plan, &message, move || answers.clone(), stop).await
             }
         }
     })
@@ -54,6 +64,7 @@ async fn control<A: Answers + 'static>(
     plan: Plan,
     request: &[u8],
     fresh: impl Fn() -> A + Clone + 'static,
+    stop: Option<remote::Receiver<()>>,
 ) -> io::Result<Outcome> {
     let load = Rc::new(Load::new(plan, request, time::now_precise()));
     watch_for_interrupt(&load)?;
@@ -62,7 +73,13 @@ async fn control<A: Answers + 'static>(
         let scheduler = spawn_named("scheduler", schedule(Rc::clone(&load)));
         load.roster.set_scheduler(scheduler.task());
     }
-    let progress = progress::start(&load);
+    let progress = match stop {
+        Some(stop) => {
+            watch_for_stop(&load, stop);
+            None
+        }
+        None => Some(progress::start(&load)),
+    };
 
     let set_up_at = time::now_precise();
     let mut ended = set_up(&load, fresh).await;
@@ -91,7 +108,9 @@ async fn control<A: Answers + 'static>(
     let ended_at = time::now_precise();
     let was_measuring = load.is_measuring();
     load.end();
-    progress.finish();
+    if let Some(progress) = progress {
+        progress.finish();
+    }
 
     let (unsent, oldest_unsent) = if was_measuring {
         load.roster.unsent(ended_at)
@@ -199,6 +218,9 @@ async fn wait_until(
         if is_done(load) {
             return Poll::Ready(Waited::Done);
         }
+        if load.is_stopped() {
+            return Poll::Ready(Waited::TimeIsUp);
+        }
         if load.is_given_up() {
             return Poll::Ready(Waited::GaveUp);
         }
@@ -240,4 +262,13 @@ fn watch_for_interrupt(load: &Rc<Load>) -> io::Result<()> {
         load.interrupt();
     }));
     Ok(())
+}
+
+fn watch_for_stop(load: &Rc<Load>, mut stop: remote::Receiver<()>) {
+    let load = Rc::clone(load);
+    drop(spawn_named("stop", async move {
+        // Whoever could have sent it and is gone does not want more either.
+        let _ = stop.recv().await;
+        load.stop();
+    }));
 }
