@@ -34,6 +34,8 @@ const LONGEST: Duration = Duration::from_secs(3600);
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 /// How often it is looked at meanwhile.
 const SETTLE_PERIOD: Duration = Duration::from_millis(100);
+/// How often a quiet server is measured until the measurement is good for something.
+const QUIET_ATTEMPTS: usize = 3;
 /// How often the memory is looked at while an attack runs.
 const MEMORY_PERIOD: Duration = Duration::from_millis(100);
 
@@ -152,8 +154,20 @@ async fn one(
     verdict
 }
 
-/// What the well-behaved see while nobody does any harm.
+/// What the well-behaved see while nobody does any harm. On a machine that is busy with something
+/// else it is measured again a few times: every bound is made of it.
 async fn measure_quiet(plan: &AttackPlan) -> Result<WellBehaved, Failure> {
+    let mut quiet = measure_quiet_once(plan).await?;
+    for _ in 1..QUIET_ATTEMPTS {
+        if quiet.client_fault.is_none() {
+            break;
+        }
+        quiet = measure_quiet_once(plan).await?;
+    }
+    Ok(quiet)
+}
+
+async fn measure_quiet_once(plan: &AttackPlan) -> Result<WellBehaved, Failure> {
     let clients = Clients::start(plan);
     time::sleep(HEAD_START + plan.quiet).await;
     let quiet = clients.stop().await.as_ref().map(WellBehaved::of);

@@ -211,10 +211,10 @@ impl Heard {
     }
 
     fn take(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
+        loop {
             if self.is_last {
                 // An answer behind the last one is an answer to what was smuggled.
-                self.is_fooled = true;
+                self.is_fooled |= !bytes.is_empty();
                 return;
             }
             match self.responses.decode(&mut bytes) {
@@ -294,6 +294,14 @@ mod tests {
             let mut heard = heard(&answers, at_a_time);
             assert_eq!(heard.answers, 4);
             assert_eq!(heard.at_eof(), Seen::Refused(408));
+        }
+    }
+
+    #[test]
+    fn an_answer_is_whole_with_its_last_byte() {
+        for at_a_time in [1, 7, 1000] {
+            let heard = heard("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", at_a_time);
+            assert_eq!((heard.answers, heard.is_whole), (1, true));
         }
     }
 

@@ -55,13 +55,21 @@ pub(super) fn render_plan(plan: &AttackPlan) -> String {
 }
 
 pub(super) fn render_quiet(quiet: &WellBehaved) -> String {
-    format!(
+    let mut text = format!(
         "\nquiet: {} answered, p50 {}, p99 {}, max {}\n",
         format::count(quiet.answered),
         format::duration(quiet.p50),
         format::duration(quiet.p99),
         format::duration(quiet.max)
-    )
+    );
+    if let Some(fault) = &quiet.client_fault {
+        line(&mut text, format_args!("? {fault}"));
+        line(
+            &mut text,
+            format_args!("? The bounds that are made of it mean little."),
+        );
+    }
+    text
 }
 
 pub(super) fn render_heading() -> String {
