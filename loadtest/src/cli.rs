@@ -22,7 +22,8 @@ loop): it finds the highest throughput. With --rate requests are due at fixed ti
 server does (open loop): latency is counted from the moment a request was due, so a stall
 shows in the percentiles instead of merely slowing the client down.
 
-Exit status: 0 when something was answered, 1 when nothing was, 2 for a mistake in the command line.";
+Exit status: 0 when something was answered, 1 when nothing was or --reconcile found a difference,
+2 for a mistake in the command line.";
 
 /// Loads a server and prints honest percentiles.
 #[derive(Debug, Parser)]
@@ -52,6 +53,13 @@ pub(crate) struct HttpArgs {
     pub(crate) request: RequestArgs,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
+    /// Where the server exports its ledger, such as http://127.0.0.1:9090/metrics: at the end its
+    /// connections and answered requests have to be exactly those of this run
+    #[arg(long, value_name = "URL")]
+    pub(crate) reconcile: Option<String>,
+    /// Process of the server on this machine, to watch its memory
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,7 @@ use crate::outcome::{Ended, Outcome};
 use crate::plan::{Plan, Stop, Work};
 use crate::progress;
 use crate::roster::NextDispatch;
+use crate::server_watch::ServerWatch;
 
 /// Attempts to connect that are under way at the same time while the run is set up.
 const CONNECTING_MAX: usize = 256;
@@ -66,6 +67,7 @@ async fn control<A: Answers + 'static>(
     fresh: impl Fn() -> A + Clone + 'static,
     stop: Option<remote::Receiver<()>>,
 ) -> io::Result<Outcome> {
+    let server = ServerWatch::start(&plan.watched).await?;
     let load = Rc::new(Load::new(plan, request, time::now_precise()));
     watch_for_interrupt(&load)?;
     drop(spawn_named("sweep", connection::sweep(Rc::clone(&load))));
@@ -117,6 +119,12 @@ async fn control<A: Answers + 'static>(
     } else {
         (0, None)
     };
+    let cpu = CpuTime::now().since(cpu_before);
+    let (in_flight, open) = (load.in_flight(), load.open());
+    let oldest_in_flight = load.roster.oldest_in_flight(ended_at);
+    let record = load.take_record();
+    let made = record.connections.connect.count();
+    let server = server.end(&load, made).await;
     Ok(Outcome {
         ended,
         set_up,
@@ -125,13 +133,14 @@ async fn control<A: Answers + 'static>(
         } else {
             Duration::ZERO
         },
-        cpu: CpuTime::now().since(cpu_before),
-        in_flight: load.in_flight(),
-        oldest_in_flight: load.roster.oldest_in_flight(ended_at),
+        cpu,
+        in_flight,
+        oldest_in_flight,
         unsent,
         oldest_unsent,
-        open: load.open(),
-        record: load.take_record(),
+        open,
+        record,
+        server,
         plan: load.plan.clone(),
     })
 }

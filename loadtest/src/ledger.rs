@@ -20,10 +20,10 @@ const PATH_DEFAULT: &str = "/metrics";
 /// A listener that does not answer for so long is not there.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-const CONNECTIONS_STARTED: &str = "monoloop_connections_started_total";
+const CONNECTIONS_STARTED: &str = "monoloop_connections_total";
 const CONNECTIONS_ENDED: &str = "monoloop_connections_ended_total";
 const CONNECTIONS_IN_FLIGHT: &str = "monoloop_connections_in_flight";
-const REQUESTS_STARTED: &str = "monoloop_requests_started_total";
+const REQUESTS_STARTED: &str = "monoloop_requests_total";
 const REQUESTS_ENDED: &str = "monoloop_requests_ended_total";
 const REQUESTS_IN_FLIGHT: &str = "monoloop_requests_in_flight";
 /// As the Prometheus client libraries name it, where it is exported.
@@ -181,7 +181,9 @@ impl Ledger {
                     has_reasons = true;
                     *account.ended.entry(reason.to_owned()).or_default() += sample.value;
                 }
-                None if sample.name.ends_with("_started_total") => account.started += sample.value,
+                None if [CONNECTIONS_STARTED, REQUESTS_STARTED].contains(&sample.name) => {
+                    account.started += sample.value;
+                }
                 None => account.in_flight += sample.value,
             }
         }
@@ -231,12 +233,12 @@ mod tests {
     const TEXT: &str = "\
 # HELP monoloop_connections_ended Connections.
 # TYPE monoloop_connections_ended counter
-monoloop_connections_started_total 12
+monoloop_connections_total 12
 monoloop_connections_ended_total{reason=\"ok\"} 7
 monoloop_connections_ended_total{loop=\"0\",reason=\"limit\"} 2
 monoloop_connections_ended_total{loop=\"1\",reason=\"limit\"} 1 1700000000
 monoloop_connections_in_flight 2
-monoloop_requests_started_total 30
+monoloop_requests_total 30
 monoloop_requests_ended_total{reason=\"ok\"} 30
 monoloop_requests_in_flight 0
 process_resident_memory_bytes 5.767168e+06
@@ -250,7 +252,7 @@ something_else{reason=\"ok\"} 99
         assert_eq!(ledger.connections.ended["limit"], 3);
         assert!(ledger.connections.is_balanced() && ledger.requests.is_balanced());
         assert_eq!(ledger.resident_bytes, Some(5_767_168));
-        let lost = TEXT.replace("started_total 12", "started_total 13");
+        let lost = TEXT.replace("connections_total 12", "connections_total 13");
         assert!(
             !Ledger::parse(&lost)
                 .expect("a ledger")

@@ -30,6 +30,7 @@ mod record;
 mod report;
 mod request;
 mod roster;
+mod server_watch;
 mod sources;
 mod target;
 mod usage;
@@ -78,11 +79,13 @@ fn finish(outcome: &Outcome) -> Result<ExitCode, Failure> {
             )
         })?;
     }
-    Ok(if outcome.has_succeeded() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(
+        if outcome.has_succeeded() && outcome.server.is_reconciled() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        },
+    )
 }
 
 /// Prints to standard output. That nobody reads it is no reason to fail.

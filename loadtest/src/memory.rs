@@ -2,10 +2,24 @@
 
 use std::time::Duration;
 
+use crate::usage::UsageError;
+
 /// Bytes of a process of this machine that are in RAM; `None` where they cannot be known.
 pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     parse_status(&status)
+}
+
+/// Judges a process id that the user gave.
+pub(crate) fn check_pid(pid: u32) -> Result<(), UsageError> {
+    match resident_bytes(pid) {
+        Some(_) => Ok(()),
+        None => Err(UsageError::new(
+            format!("--pid {pid}"),
+            "no process of this machine whose memory can be read",
+            "Give the server's process id, or leave it out: then its memory is not looked at.",
+        )),
+    }
 }
 
 fn parse_status(status: &str) -> Option<u64> {

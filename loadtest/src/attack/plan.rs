@@ -81,15 +81,8 @@ impl AttackPlan {
             None => Sources::default(),
         };
         let admin = args.admin.as_deref().map(Admin::parse).transpose()?;
-        if let Some(pid) = args
-            .pid
-            .filter(|pid| memory::resident_bytes(*pid).is_none())
-        {
-            return Err(UsageError::new(
-                format!("--pid {pid}"),
-                "no process of this machine whose memory can be read",
-                "Give the server's process id, or leave it out: then its memory is not checked.",
-            ));
+        if let Some(pid) = args.pid {
+            memory::check_pid(pid)?;
         }
         Ok(Self {
             attacks,
@@ -133,6 +126,8 @@ impl AttackPlan {
                 source: None,
                 json: None,
             },
+            reconcile: None,
+            pid: None,
         })
     }
 

@@ -22,6 +22,9 @@ const STUCK_AFTER: Duration = Duration::from_millis(250);
 /// Bytes a slow reader takes at a time: less than would ever open the window of TCP again.
 const SIP_BYTES: usize = 4;
 
+/// How long a byte may take to be sent where there is room for it: no time at all.
+const TASTE: Duration = Duration::from_millis(2);
+
 /// Answers that nobody takes.
 pub(crate) struct NoRead;
 
@@ -105,6 +108,10 @@ async fn sip(arena: &Arena, peer: &mut Peer, limit: Duration) -> Seen {
             Ok(0) => return Seen::Closed,
             Ok(_) => {}
             Err(_) => return Seen::Reset,
+        }
+        // What had come before a reset is read before the reset is: only who writes hears of it.
+        if let Ok(Err(_)) = time::timeout(TASTE, peer.send_deaf(b"G")).await {
+            return Seen::Reset;
         }
     }
     Seen::Open
