@@ -18,7 +18,7 @@ Examples:
 Beside each attack well-behaved clients ask for the URL at a fixed rate. An attack is passed when these saw
 no error and no p99 above the bound, every hostile connection was ended as and when it had to be,
 the server's ledger has them under the right reason and balances, and its memory came back. What could not
-be looked at makes it UNVERIFIED; a client that was itself too slow to judge makes it INVALID.
+be looked at makes it UNVERIFIED; what is wrong is INVALID where this client was itself too slow to judge.
 
 With the default timeouts of a server an attack takes up to two minutes; config/attack.toml has short ones.
 
