@@ -7,19 +7,23 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::attack::args::AttackArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   loadtest demo
   loadtest http http://127.0.0.1:8080/plaintext --connections 1000
   loadtest http http://127.0.0.1:8080/echo --body 'hello' --rate 5000 --duration 30s
   loadtest echo 127.0.0.1:7000 --size 64 --json result.json
+  loadtest attack --all http://127.0.0.1:8080/plaintext
 
 Without --rate each connection sends its next request as soon as the last is answered (closed
 loop): it finds the highest throughput. With --rate requests are due at fixed times, whatever the
 server does (open loop): latency is counted from the moment a request was due, so a stall
 shows in the percentiles instead of merely slowing the client down.
 
-Exit status: 0 when something was answered, 1 when nothing was, 2 for a mistake in the command line.";
+Exit status: 0 when something was answered, 1 when nothing was or --reconcile found a difference,
+2 for a mistake in the command line.";
 
 /// Loads a server and prints honest percentiles.
 #[derive(Debug, Parser)]
@@ -37,6 +41,8 @@ pub(crate) enum Command {
     Echo(EchoArgs),
     /// Start an HTTP server on a thread of this process and load it.
     Demo(DemoArgs),
+    /// Attack an HTTP/1.1 server of your own, beside well-behaved clients.
+    Attack(AttackArgs),
 }
 
 #[derive(Debug, Args)]
@@ -47,6 +53,13 @@ pub(crate) struct HttpArgs {
     pub(crate) request: RequestArgs,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
+    /// Where the server exports its ledger, such as http://127.0.0.1:9090/metrics: at the end its
+    /// connections and answered requests have to be exactly those of this run
+    #[arg(long, value_name = "URL")]
+    pub(crate) reconcile: Option<String>,
+    /// Process of the server on this machine, to watch its memory
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -114,18 +127,18 @@ pub(crate) struct LoadArgs {
     pub(crate) json: Option<PathBuf>,
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "write a number with its unit, such as 10s, 500ms or 2m".to_owned())
 }
 
-fn count(text: &str) -> Result<u64, String> {
+pub(crate) fn count(text: &str) -> Result<u64, String> {
     text.replace('_', "")
         .parse()
         .map_err(|_| "write a whole number, such as 1000 or 50_000".to_owned())
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     match text.replace('_', "").parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err("write a number per second above zero, such as 5000 or 0.5".to_owned()),

@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use monoloop_proto::http1::Limits;
+use monoloop_runtime::sync::remote;
 use monoloop_runtime::{Runtime, signal, spawn_named, time};
 
 use crate::answers::Answers;
@@ -20,6 +21,7 @@ use crate::outcome::{Ended, Outcome};
 use crate::plan::{Plan, Stop, Work};
 use crate::progress;
 use crate::roster::NextDispatch;
+use crate::server_watch::ServerWatch;
 
 /// Attempts to connect that are under way at the same time while the run is set up.
 const CONNECTING_MAX: usize = 256;
@@ -31,6 +33,15 @@ const SET_UP_PERIOD: Duration = Duration::from_millis(1);
 /// # Errors
 /// When the system refuses a loop or a signal handler; failures of the load are in the outcome.
 pub(crate) fn run(plan: Plan) -> io::Result<Outcome> {
+    run_until(plan, None)
+}
+
+/// Runs the plan as [`run`] does, without a progress line, and ends the measurement early when
+/// something is sent through the channel, or when its other side is gone.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_until(plan: Plan, stop: Option<remote::Receiver<()>>) -> io::Result<Outcome> {
     let mut runtime = Runtime::new()?;
     runtime.block_on(async move {
         match plan.work.clone() {
@@ -39,12 +50,12 @@ pub(crate) fn run(plan: Plan) -> io::Result<Outcome> {
                 let (method, asks_to_close) = (request.method.clone(), request.asks_to_close);
                 let fresh =
                     move || HttpAnswers::new(method.clone(), asks_to_close, Rc::clone(&limits));
-                control(plan, &request.encoded, fresh).await
+                control(plan, &request.encoded, fresh, stop).await
             }
             Work::Echo { message_bytes } => {
                 let message: Rc<[u8]> = echo::message(message_bytes).into();
                 let answers = EchoAnswers::new(Rc::clone(&message));
-                control(plan, &message, move || answers.clone()).await
+                control(plan, &message, move || answers.clone(), stop).await
             }
         }
     })
@@ -54,7 +65,9 @@ async fn control<A: Answers + 'static>(
     plan: Plan,
     request: &[u8],
     fresh: impl Fn() -> A + Clone + 'static,
+    stop: Option<remote::Receiver<()>>,
 ) -> io::Result<Outcome> {
+    let server = ServerWatch::start(&plan.watched).await?;
     let load = Rc::new(Load::new(plan, request, time::now_precise()));
     watch_for_interrupt(&load)?;
     drop(spawn_named("sweep", connection::sweep(Rc::clone(&load))));
@@ -62,7 +75,13 @@ async fn control<A: Answers + 'static>(
         let scheduler = spawn_named("scheduler", schedule(Rc::clone(&load)));
         load.roster.set_scheduler(scheduler.task());
     }
-    let progress = progress::start(&load);
+    let progress = match stop {
+        Some(stop) => {
+            watch_for_stop(&load, stop);
+            None
+        }
+        None => Some(progress::start(&load)),
+    };
 
     let set_up_at = time::now_precise();
     let mut ended = set_up(&load, fresh).await;
@@ -91,13 +110,21 @@ async fn control<A: Answers + 'static>(
     let ended_at = time::now_precise();
     let was_measuring = load.is_measuring();
     load.end();
-    progress.finish();
+    if let Some(progress) = progress {
+        progress.finish();
+    }
 
     let (unsent, oldest_unsent) = if was_measuring {
         load.roster.unsent(ended_at)
     } else {
         (0, None)
     };
+    let cpu = CpuTime::now().since(cpu_before);
+    let (in_flight, open) = (load.in_flight(), load.open());
+    let oldest_in_flight = load.roster.oldest_in_flight(ended_at);
+    let record = load.take_record();
+    let made = record.connections.connect.count();
+    let server = server.end(&load, made).await;
     Ok(Outcome {
         ended,
         set_up,
@@ -106,13 +133,14 @@ async fn control<A: Answers + 'static>(
         } else {
             Duration::ZERO
         },
-        cpu: CpuTime::now().since(cpu_before),
-        in_flight: load.in_flight(),
-        oldest_in_flight: load.roster.oldest_in_flight(ended_at),
+        cpu,
+        in_flight,
+        oldest_in_flight,
         unsent,
         oldest_unsent,
-        open: load.open(),
-        record: load.take_record(),
+        open,
+        record,
+        server,
         plan: load.plan.clone(),
     })
 }
@@ -199,6 +227,9 @@ async fn wait_until(
         if is_done(load) {
             return Poll::Ready(Waited::Done);
         }
+        if load.is_stopped() {
+            return Poll::Ready(Waited::TimeIsUp);
+        }
         if load.is_given_up() {
             return Poll::Ready(Waited::GaveUp);
         }
@@ -240,4 +271,13 @@ fn watch_for_interrupt(load: &Rc<Load>) -> io::Result<()> {
         load.interrupt();
     }));
     Ok(())
+}
+
+fn watch_for_stop(load: &Rc<Load>, mut stop: remote::Receiver<()>) {
+    let load = Rc::clone(load);
+    drop(spawn_named("stop", async move {
+        // Whoever could have sent it and is gone does not want more either.
+        let _ = stop.recv().await;
+        load.stop();
+    }));
 }

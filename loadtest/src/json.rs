@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::outcome::Outcome;
 use crate::plan::{Plan, Stop, Work};
 use crate::record::{Durations, Faults};
+use crate::server_watch::Reconciliation;
 
 /// Grows when a key changes its meaning or goes away, not when one is added.
 const SCHEMA: u32 = 1;
@@ -38,6 +39,7 @@ struct Document {
     latency: Latency,
     connections: ConnectionsJson,
     client: Client,
+    server: Option<ServerJson>,
     warnings: Vec<String>,
 }
 
@@ -132,6 +134,46 @@ struct Client {
     was_limit: bool,
 }
 
+#[derive(Serialize)]
+struct ServerJson {
+    reconciled: Option<bool>,
+    client_connections: Option<u64>,
+    server_connections: Option<u64>,
+    client_answered: Option<u64>,
+    server_ok: Option<u64>,
+    server_otherwise: BTreeMap<String, u64>,
+    memory_first_bytes: Option<u64>,
+    memory_max_bytes: Option<u64>,
+    memory_last_bytes: Option<u64>,
+    memory_slope_bytes_per_second: Option<f64>,
+}
+
+impl ServerJson {
+    /// `None` when nobody asked for the server's side.
+    fn of(outcome: &Outcome) -> Option<Self> {
+        let watched = &outcome.plan.watched;
+        if watched.admin.is_none() && watched.pid.is_none() {
+            return None;
+        }
+        let found = outcome.server.reconciliation.as_ref();
+        let memory = &outcome.server.memory;
+        Some(Self {
+            reconciled: found.map(Reconciliation::is_exact),
+            client_connections: found.map(|it| it.connections[0]),
+            server_connections: found.map(|it| it.connections[1]),
+            client_answered: found.map(|it| it.answered[0]),
+            server_ok: found.map(|it| it.answered[1]),
+            server_otherwise: found
+                .map(|it| it.otherwise.iter().cloned().collect())
+                .unwrap_or_default(),
+            memory_first_bytes: memory.first(),
+            memory_max_bytes: memory.max(),
+            memory_last_bytes: memory.last(),
+            memory_slope_bytes_per_second: memory.slope_per_second(),
+        })
+    }
+}
+
 impl Document {
     fn of(outcome: &Outcome) -> Self {
         let record = &outcome.record;
@@ -183,6 +225,7 @@ impl Document {
                 cpu_per_answer_ns: ns(outcome.cpu_per_answer(outcome.cpu.thread)),
                 was_limit: outcome.is_client_limited(),
             },
+            server: ServerJson::of(outcome),
             warnings: outcome.warnings(),
         }
     }
@@ -287,6 +330,7 @@ mod tests {
     fn every_key_is_described_in_the_readme() {
         let mut outcome = outcome();
         outcome.record.service.record(Duration::from_millis(1));
+        outcome.plan.watched.pid = Some(1);
         let document = serde_json::to_value(Document::of(&outcome)).expect("plain data");
         let mut keys = Vec::new();
         keys_of(&document, &mut keys);

@@ -60,6 +60,7 @@ pub(crate) struct Load {
     gave_up: Cell<usize>,
     ever_connected: Cell<bool>,
     interrupted: Cell<bool>,
+    stopped: Cell<bool>,
     controller: RefCell<Option<Waker>>,
 }
 
@@ -79,6 +80,7 @@ impl Load {
             gave_up: Cell::new(0),
             ever_connected: Cell::new(false),
             interrupted: Cell::new(false),
+            stopped: Cell::new(false),
             controller: RefCell::new(None),
             plan,
         }
@@ -206,6 +208,12 @@ impl Load {
         self.notify();
     }
 
+    /// Whoever started the run has what it wanted of it.
+    pub(crate) fn stop(&self) {
+        self.stopped.set(true);
+        self.notify();
+    }
+
     // What the controller waits for and reports.
 
     /// Every connection has been tried.
@@ -226,6 +234,10 @@ impl Load {
 
     pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupted.get()
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.get()
     }
 
     pub(crate) fn has_ever_connected(&self) -> bool {

@@ -6,6 +6,7 @@
 //! [`pace`] (the [`roster`] says whose turn it is); what they [`record`] becomes an [`outcome`], shown as a [`report`] and as [`json`].
 
 mod answers;
+mod attack;
 mod backoff;
 mod cli;
 mod connection;
@@ -17,7 +18,9 @@ mod fault;
 mod format;
 mod http;
 mod json;
+mod ledger;
 mod load;
+mod memory;
 mod open_files;
 mod outcome;
 mod pace;
@@ -27,6 +30,7 @@ mod record;
 mod report;
 mod request;
 mod roster;
+mod server_watch;
 mod sources;
 mod target;
 mod usage;
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         Command::Http(args) => Plan::http(args).map_err(Failure::from).and_then(run),
         Command::Echo(args) => Plan::echo(args).map_err(Failure::from).and_then(run),
         Command::Demo(args) => demo::run(args),
+        Command::Attack(args) => attack::run(args),
     };
     code.unwrap_or_else(|failure| failure.print())
 }
@@ -74,11 +79,13 @@ fn finish(outcome: &Outcome) -> Result<ExitCode, Failure> {
             )
         })?;
     }
-    Ok(if outcome.has_succeeded() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(
+        if outcome.has_succeeded() && outcome.server.is_reconciled() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        },
+    )
 }
 
 /// Prints to standard output. That nobody reads it is no reason to fail.

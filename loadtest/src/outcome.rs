@@ -6,6 +6,7 @@ use crate::cpu::CpuTime;
 use crate::format;
 use crate::plan::Plan;
 use crate::record::Record;
+use crate::server_watch::ServerSide;
 
 /// A client that uses this share of its one core is what limits the result.
 const CPU_SHARE_MAX: f64 = 0.95;
@@ -58,6 +59,8 @@ pub(crate) struct Outcome {
     pub(crate) oldest_unsent: Option<Duration>,
     /// Connections open when the run ended.
     pub(crate) open: usize,
+    /// What was found at the server's side.
+    pub(crate) server: ServerSide,
 }
 
 impl Outcome {
@@ -123,6 +126,11 @@ impl Outcome {
         }
         if self.plan.rate.is_some() {
             self.warn_of_queueing(&mut warnings);
+        }
+        if !self.server.is_reconciled() {
+            warnings.push(
+                "Client and server do not tell the same: see \"reconciled\" above.".to_owned(),
+            );
         }
         self.warn_of_failures(&mut warnings);
         self.warn_of_few_samples(&mut warnings);
@@ -206,6 +214,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::fault::{Fault, FaultKind};
     use crate::plan::{Stop, Work};
+    use crate::server_watch::Watched;
     use crate::sources::Sources;
 
     /// A run of ten seconds with 1,000 connections in which nothing was answered yet.
@@ -227,6 +236,7 @@ pub(crate) mod tests {
                 connect_rate: 10_000.0,
                 sources: Sources::default(),
                 json: None,
+                watched: Watched::default(),
             },
             ended: Ended::Time,
             set_up: Duration::from_millis(100),
@@ -241,6 +251,7 @@ pub(crate) mod tests {
             unsent: 0,
             oldest_unsent: None,
             open: 1_000,
+            server: ServerSide::default(),
         }
     }
 

@@ -61,6 +61,11 @@ impl Pace {
         self.counted = counted;
     }
 
+    /// Hands out nothing more.
+    pub(crate) fn stop(&mut self) {
+        self.requests_max = self.taken;
+    }
+
     /// Takes the next requests that may be sent at `now`: up to a batch, or none.
     pub(crate) fn take(&mut self, now: Instant) -> Option<Batch> {
         let available = match self.rate {

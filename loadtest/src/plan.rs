@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{DemoArgs, EchoArgs, HttpArgs, LoadArgs, RequestArgs};
+use crate::ledger::Admin;
+use crate::memory;
 use crate::request::HttpRequest;
+use crate::server_watch::Watched;
 use crate::sources::{self, Sources};
 use crate::target::{self, HttpTarget};
 use crate::usage::UsageError;
@@ -33,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) connect_rate: f64,
     pub(crate) sources: Sources,
     pub(crate) json: Option<PathBuf>,
+    /// What is to be known of the server itself.
+    pub(crate) watched: Watched,
 }
 
 /// What each connection sends.
@@ -70,7 +75,18 @@ impl Plan {
         let target = HttpTarget::parse(&args.url)?;
         let work = HttpRequest::new(target.clone(), &args.request)?;
         check_load(&args.load, &DEFAULTS)?;
-        Self::new(Work::Http(work), target.resolve()?, args.load, &DEFAULTS)
+        let admin = args.reconcile.as_deref().map(Admin::parse).transpose()?;
+        if let Some(pid) = args.pid {
+            memory::check_pid(pid)?;
+        }
+        let plan = Self::new(Work::Http(work), target.resolve()?, args.load, &DEFAULTS)?;
+        Ok(Self {
+            watched: Watched {
+                admin,
+                pid: args.pid,
+            },
+            ..plan
+        })
     }
 
     pub(crate) fn echo(args: EchoArgs) -> Result<Self, UsageError> {
@@ -161,6 +177,7 @@ impl Plan {
             connect_rate: load.connect_rate,
             sources: given.settle(address, connections, sources::ephemeral_ports())?,
             json: load.json,
+            watched: Watched::default(),
         })
     }
 

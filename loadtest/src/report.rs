@@ -68,6 +68,7 @@ pub(crate) fn render(outcome: &Outcome) -> String {
         render_latency(outcome, &mut text);
     }
     render_troubles(outcome, &mut text);
+    render_server(outcome, &mut text);
     for (index, warning) in outcome.warnings().iter().enumerate() {
         let separator = if index == 0 {
             "
@@ -226,6 +227,77 @@ fn render_troubles(outcome: &Outcome, text: &mut String) {
         line(
             text,
             format_args!("client        {share:.0} % of one core, {each} of CPU per answer"),
+        );
+    }
+}
+
+fn render_server(outcome: &Outcome, text: &mut String) {
+    let server = &outcome.server;
+    if let (Some(first), Some(max), Some(last)) = (
+        server.memory.first(),
+        server.memory.max(),
+        server.memory.last(),
+    ) {
+        let bytes = |bytes: u64| format::bytes(bytes as f64);
+        let slope = match server.memory.slope_per_second() {
+            Some(slope) => format!(", {slope:+.0} B a second over the second half"),
+            None => String::new(),
+        };
+        line(
+            text,
+            format_args!(
+                "memory        {} at first, {} at most, {} at the end{slope}",
+                bytes(first),
+                bytes(max),
+                bytes(last)
+            ),
+        );
+    }
+    let Some(found) = &server.reconciliation else {
+        return;
+    };
+    let word = if found.is_exact() {
+        "reconciled"
+    } else {
+        "NOT reconciled"
+    };
+    if let Some(error) = &found.unreadable {
+        line(
+            text,
+            format_args!("{word}: the ledger cannot be read: {error}"),
+        );
+        return;
+    }
+    let [made, accepted] = found.connections.map(format::count);
+    let [answered, ok] = found.answered.map(format::count);
+    line(
+        text,
+        format_args!(
+            "{word:<13} client {made} connections, {answered} answers; server {accepted} \
+             connections, {ok} requests ok"
+        ),
+    );
+    for (reason, count) in &found.otherwise {
+        line(
+            text,
+            format_args!(
+                "              server: {} requests {reason}",
+                format::count(*count)
+            ),
+        );
+    }
+    let [before, after] = found.in_flight;
+    if after > before || !found.is_balanced {
+        let balance = if found.is_balanced {
+            ""
+        } else {
+            "; its ledger does not balance"
+        };
+        line(
+            text,
+            format_args!(
+                "              server: {before} connections in flight before, {after} after{balance}"
+            ),
         );
     }
 }

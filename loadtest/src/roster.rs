@@ -69,6 +69,18 @@ impl Roster {
         }
     }
 
+    /// Hands out nothing more; what was handed out is sent.
+    pub(crate) fn stop(&self) {
+        self.pace.borrow_mut().stop();
+    }
+
+    /// Ends every connection.
+    pub(crate) fn cancel_all(&self) {
+        for task in self.slots.iter().filter_map(|slot| slot.task.get()) {
+            task.cancel();
+        }
+    }
+
     /// Takes work for a connection that has just become free.
     #[inline]
     pub(crate) fn take(&self, now: Instant) -> Option<Batch> {
