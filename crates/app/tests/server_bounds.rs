@@ -772,3 +772,78 @@ fn a_server_that_sheds_rests_when_nobody_asks() {
         quiet().await;
     });
 }
+
+// Memory of those who do not read.
+
+#[test]
+fn a_stream_that_nobody_reads_is_not_asked_for_more() {
+    const PIECE_BYTES: usize = 16 * 1024;
+    let asked = Counter::default();
+    let app = || {
+        let asked = asked.clone();
+        Router::new().get("/endless", move |_| {
+            let asked = asked.clone();
+            async move {
+                Response::stream(stream::poll_fn(move |_| {
+                    asked.add();
+                    Poll::Ready(Some(Ok::<_, Infallible>(Bytes::from_static(
+                        &[b'x'; PIECE_BYTES],
+                    ))))
+                }))
+            }
+        })
+    };
+    let link = Link {
+        buffer_bytes: 64 * 1024,
+        ..Link::default()
+    };
+    Builder::new().link(link).run(14, async {
+        simulated(sim_server().timeouts(NO_TIMEOUTS), app, async || {
+            let client = send(get("/endless")).await;
+            sleep(secs(60)).await;
+            // The buffers on the way, the response buffer, and a piece.
+            let bytes = asked.get() * PIECE_BYTES;
+            assert!(bytes <= 64 * 1024 * 3 + PIECE_BYTES, "{bytes}");
+            drop(client);
+        })
+        .await;
+    });
+}
+
+// The end.
+
+#[test]
+fn a_drain_answers_what_has_begun_and_closes_what_idles_at_once() {
+    sim::run(15, async {
+        let shutdown = Shutdown::new();
+        let serving = sim_server().spawn(burning, &shutdown).unwrap();
+        let (mut half, mut idle) = (Vec::new(), Vec::new());
+        for _ in 0..50 {
+            let announced = post("/echo", "body");
+            half.push(send(announced.trim_end_matches("dy")).await);
+            let mut client = connect().await;
+            client.get("/").await.assert_kept(200);
+            idle.push(client);
+        }
+        let began = sim::elapsed();
+        shutdown.drain();
+        for mut client in idle {
+            client.assert_closed().await;
+        }
+        assert!(sim::elapsed() - began < ms(100));
+        sleep(secs(10)).await;
+        for client in &mut half {
+            client.send("dy").await;
+        }
+        for client in &mut half {
+            let answer = client.answer().await;
+            answer.assert_last(200);
+            assert_eq!(answer.text(), "body");
+        }
+        drop(half);
+        let answered = sim::elapsed();
+        let report = serving.wait().await;
+        assert_eq!((report.open, report.forced), (100, 0));
+        assert!(sim::elapsed() - answered < secs(1));
+    });
+}
