@@ -760,14 +760,10 @@ fn a_server_that_sheds_rests_when_nobody_asks() {
     serve_with(&server, burning, async |site| {
         site.get("/").await.assert_kept(200);
         sleep(secs(1)).await;
-        let before = monoloop::all_tasks()
-            .into_iter()
-            .filter_map(|task| task.steps());
+        let before = monoloop::all_tasks().filter_map(|task| task.steps());
         let before: u32 = before.sum();
         sleep(secs(3600)).await;
-        let after = monoloop::all_tasks()
-            .into_iter()
-            .filter_map(|task| task.steps());
+        let after = monoloop::all_tasks().filter_map(|task| task.steps());
         assert!(after.sum::<u32>() - before < 20);
         quiet().await;
     });
