@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long accepting rests when the process or the system is out of something, unless one of
 /// our connections closes before. Precedent: nginx, `accept_mutex_delay` 500 ms; a fifth of it
@@ -37,11 +37,11 @@ pub(crate) async fn accept_until_draining(
     shared: Rc<LoopState>,
 ) -> usize {
     let connections_max = shared.bounds.connections_max;
-    let mut is_exhausted = false;
-    let mut at_limit = false;
+    let mut exhausted = Seldom::default();
+    let mut at_limit = Seldom::default();
     while !shared.draining.get() {
         if shared.open_connections() >= connections_max {
-            if !std::mem::replace(&mut at_limit, true) {
+            if at_limit.is_due() {
                 tracing::warn!(
                     connections = connections_max,
                     "at the limit of connections; new ones wait in the backlog"
@@ -54,15 +54,13 @@ pub(crate) async fn accept_until_draining(
         match accept_or_drain(&mut listener, &shared).await {
             None => break,
             Some(Ok((stream, peer))) => {
-                (at_limit, is_exhausted) = (false, false);
                 serve(stream, peer, &shared);
             }
             Some(Err(error)) if concerns_one_connection(&error) => {
                 tracing::debug!(%error, "a connection was gone before it was accepted");
             }
             Some(Err(error)) => {
-                // Once for each time, not for each try.
-                if !std::mem::replace(&mut is_exhausted, true) {
+                if exhausted.is_due() {
                     tracing::warn!(%error, connections = shared.open_connections(), "cannot accept; trying again");
                 }
                 shared.book.accept_errors.add(1);
@@ -101,6 +99,26 @@ async fn accept_backlog(listener: &mut TcpListener, shared: &Rc<LoopState>) -> u
         }
     }
     accepted
+}
+
+/// How often the log is told of one thing that peers can bring about again and again.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+struct Seldom {
+    told_at: Option<Instant>,
+}
+
+impl Seldom {
+    fn is_due(&mut self) -> bool {
+        let now = time::now();
+        let told_lately = |at: Instant| now.saturating_duration_since(at) < TELL_EVERY;
+        let is_due = !self.told_at.is_some_and(told_lately);
+        if is_due {
+            self.told_at = Some(now);
+        }
+        is_due
+    }
 }
 
 /// `None` when the loop drains.

@@ -30,7 +30,16 @@
 //! loop by the closure given to [`Server::run`].
 //!
 //! # Limits
-//! Every timeout and every bound has a default: [`Timeouts`], [`Limits`], [`config::Config`].
+//! Every timeout and every bound has a default: [`Timeouts`], [`Limits`], [`config::Config`]; a route
+//! may have its own ([`RouteOptions`]).
+//!
+//! Pipelined requests are answered one at a time. What is sent ahead waits in the kernel, but for
+//! one piece that the loop has taken (`receive_buffer_bytes`), and no further request is begun while
+//! `response_buffer_bytes_max` of answers wait for the peer. A peer that does not read so holds two
+//! buffers of ours, however much it asks for.
+//!
+//! Time in which the loop itself was stuck is not charged to peers ([`time::stuck`]).
+//!
 //! What of HTTP is spoken and what is refused is in the [guide](guide::http).
 
 mod accept;

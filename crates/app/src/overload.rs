@@ -60,6 +60,8 @@ const RETRY_AFTER_SECONDS: &str = "1";
 pub(crate) struct Overload {
     control: RefCell<Control>,
     look_every: Duration,
+    /// When the look that is under way was due.
+    look_due: Cell<Option<Instant>>,
     /// Requests have come since the last look.
     is_asked: Cell<bool>,
     began: Changed,
@@ -72,6 +74,7 @@ impl Overload {
         Rc::new(Overload {
             control: RefCell::new(Control::new(shedding, time::now())),
             look_every: shedding.interval / LOOKS_PER_INTERVAL,
+            look_due: Cell::new(None),
             is_asked: Cell::new(false),
             began: Changed::default(),
             shed: Cell::new(0),
@@ -83,7 +86,28 @@ impl Overload {
         if !self.is_asked.replace(true) {
             self.began.notify();
         }
-        self.control.borrow_mut().draw()
+        let mut control = self.control.borrow_mut();
+        let now = time::now_precise();
+        if control.is_interval_over(now) {
+            // In a long queue the look waits as long as everybody; how long it has waited by now is
+            // known already.
+            let due = self.look_due.get();
+            let waited = due.map(|due| now.saturating_duration_since(due));
+            let changed = control.end_interval(now, waited);
+            self.tell(changed);
+        }
+        control.draw()
+    }
+
+    #[cold]
+    fn tell(&self, changed: Option<Change>) {
+        match changed {
+            Some(Change::Began) => tracing::warn!("overloaded; shedding requests"),
+            Some(Change::Ended) => {
+                tracing::info!(shed = self.shed.get(), "not overloaded any more");
+            }
+            None => {}
+        }
     }
 
     /// The answer to one that is turned away. Its connection is kept: a new one costs more.
@@ -102,16 +126,15 @@ impl Overload {
             self.began.wait_until(is_needed).await;
             self.is_asked.set(false);
             let due = time::now_precise() + self.look_every;
+            self.look_due.set(Some(due));
             time::sleep_until(due).await;
+            self.look_due.set(None);
             let now = time::now_precise();
-            let delay = now.saturating_duration_since(due);
-            let changed = self.control.borrow_mut().look(now, delay);
-            match changed {
-                Some(Change::Began) => tracing::warn!(?delay, "overloaded; shedding requests"),
-                Some(Change::Ended) => {
-                    tracing::info!(shed = self.shed.get(), "not overloaded any more");
-                }
-                None => {}
+            let mut control = self.control.borrow_mut();
+            control.look(now.saturating_duration_since(due));
+            if control.is_interval_over(now) {
+                let changed = control.end_interval(now, None);
+                self.tell(changed);
             }
         }
     }
@@ -125,7 +148,8 @@ struct Control {
     share: f32,
     /// What of it has not been turned away yet.
     owed: f32,
-    shortest: Duration,
+    /// Of the looks of this interval.
+    shortest: Option<Duration>,
     interval_ends: Instant,
 }
 
@@ -141,7 +165,7 @@ impl Control {
             shedding,
             share: 0.0,
             owed: 0.0,
-            shortest: Duration::MAX,
+            shortest: None,
             interval_ends: now + shedding.interval,
         }
     }
@@ -160,16 +184,24 @@ impl Control {
         is_drawn
     }
 
-    /// Takes note of a delay, and of the end of an interval.
-    fn look(&mut self, now: Instant, delay: Duration) -> Option<Change> {
-        self.shortest = self.shortest.min(delay);
-        if now < self.interval_ends {
-            return None;
-        }
-        self.interval_ends = now + self.shedding.interval;
-        let shortest = std::mem::replace(&mut self.shortest, Duration::MAX);
-        let before = self.is_shedding();
+    /// Takes note of a delay.
+    fn look(&mut self, delay: Duration) {
+        let shortest = self.shortest.get_or_insert(delay);
+        *shortest = delay.min(*shortest);
+    }
+
+    fn is_interval_over(&self, now: Instant) -> bool {
+        now >= self.interval_ends
+    }
+
+    /// Draws the conclusion of an interval. `under_way` is how long a look has waited that is not
+    /// over yet: when none is, it is all that is known.
+    fn end_interval(&mut self, now: Instant, under_way: Option<Duration>) -> Option<Change> {
         let most = self.shedding.queue_delay_max;
+        self.interval_ends = now + self.shedding.interval;
+        let long = under_way.filter(|waited| *waited > most);
+        let shortest = self.shortest.take().or(long)?;
+        let before = self.is_shedding();
         if shortest > most {
             self.share = (self.share + SHARE_STEP).min(SHARE_MAX);
         } else if shortest < most / 2 {
@@ -199,7 +231,10 @@ mod tests {
         let mut change = None;
         for delay in delays {
             *now += every;
-            change = control.look(*now, Duration::from_millis(*delay)).or(change);
+            control.look(Duration::from_millis(*delay));
+            if control.is_interval_over(*now) {
+                change = control.end_interval(*now, None).or(change);
+            }
         }
         change
     }

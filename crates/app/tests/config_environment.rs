@@ -60,7 +60,7 @@ fn every_key_has_a_variable_named_after_it() {
     }
     assert_eq!(
         environment.len(),
-        33,
+        41,
         "a key was added: add it here and in server.toml"
     );
     let environment = environment.into_iter().map(|(name, value)| match value {
@@ -282,7 +282,7 @@ fn bad_value_of_a_flag_names_the_flag() {
         &[],
         &["--set", "timeouts.idel=5s"],
         "--set timeouts.idel=5s: unknown key; did you mean \"idle\"? known keys in [timeouts]: body, \
-         handler, head, idle, write",
+         body_bytes_per_second_min, handler, head, idle, write, write_bytes_per_second_min",
     );
 }
 

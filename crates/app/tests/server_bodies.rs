@@ -526,6 +526,7 @@ fn body_that_stalls_is_a_408_and_the_last_answer() {
 fn every_piece_extends_the_time_for_the_next() {
     let timeouts = Timeouts {
         handler: None,
+        body_bytes_per_second_min: None,
         ..Timeouts::default()
     };
     serve_with(&server().timeouts(timeouts), app, async |site| {

@@ -12,6 +12,7 @@ pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{TimedOut, Timeout, timeout, timeout_at};
 
+use crate::core::Core;
 use crate::runtime::with_current;
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,7 @@ pub fn now_precise() -> Instant {
 #[must_use]
 #[track_caller]
 pub fn stuck() -> Duration {
-    with_current(|core| core.stuck())
+    with_current(Core::stuck)
 }
 
 /// The point in time that lies `delay` behind this turn. One that no [`Instant`] can hold is
