@@ -50,6 +50,10 @@ pub struct ServerArgs {
     #[arg(long, value_name = "PATH")]
     socket: Option<String>,
 
+    /// Address for metrics and health, as in 127.0.0.1:9100, or off
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
+
     /// Configuration file; without it MONOLOOP_CONFIG names one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -106,6 +110,7 @@ impl ServerArgs {
             ("--listen", "listen", self.listen),
             ("--threads", "threads", self.threads),
             ("--socket", "socket", self.socket),
+            ("--admin", "admin.listen", self.admin),
             ("--access-log", "log.access", self.access_log),
             ("--log-format", "log.format", self.log_format),
             ("--log-filter", "log.filter", self.log_filter),

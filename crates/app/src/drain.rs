@@ -37,10 +37,7 @@ pub(crate) async fn drain_when_asked(
         either(time::sleep(delay), shutdown.wait_for(Wish::Force)).await;
     }
 
-    shared.draining.set(true);
-    shared.draining_began.notify();
-    shared.connections_changed.notify();
-    shared.wake_connections();
+    shared.begin_draining();
 
     let all_closed = || shared.open_connections() == 0;
     let accept_task = accepting.task();

@@ -1,17 +1,19 @@
 //! One request and its response.
 
-use crate::access::AccessRecord;
 use crate::body::BodyFeed;
 use crate::body_pump::BodyPump;
 use crate::catch_panic::CatchPanic;
 use crate::connection::{Connection, End, deadline_in};
 use crate::reply::{push_fault, push_head, push_whole_response};
 use crate::request::RequestParts;
+use crate::request_log::Record;
 use crate::response::ResponseBody;
+use crate::route_label::UNMATCHED;
 use crate::sending::{send_bytes, send_stream};
+use crate::trace::access_enabled;
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Reason, Request, RequestId, Response};
-use http::{Method, StatusCode};
-use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
+use http::{HeaderName, Method, StatusCode};
+use monoloop_proto::http1::{AfterResponse, Event, RecvError, RequestHead, ResponseLength};
 use monoloop_runtime::{InContext, time};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -22,6 +24,8 @@ use std::time::Instant;
 /// A response larger than this is sent in pieces, so that a peer that does not read holds no
 /// second copy of it.
 const WHOLE_BYTES_MAX: usize = 64 * 1024;
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What became of a request at its first step.
 pub(crate) enum Started {
@@ -50,7 +54,10 @@ struct About {
     id: RequestId,
     received_at: Instant,
     is_head: bool,
-    access: Option<AccessRecord>,
+    /// Whether it is remembered what becomes of it.
+    is_watched: bool,
+    /// The number of the route.
+    route: u32,
 }
 
 impl Exchange {
@@ -73,12 +80,16 @@ impl Exchange {
                 Err(error) => return Started::Refused(error, id),
             }
         }
-        let about = About {
+        let mut about = About {
             id: id.clone(),
             received_at,
             is_head: *parts.head.method() == Method::HEAD,
-            access: AccessRecord::begin(&parts.head),
+            is_watched: access_enabled() || connection.shared().server_timing.get(),
+            route: UNMATCHED,
         };
+        if about.is_watched {
+            about.watch(connection, &parts.head);
+        }
         parts.id = id.clone();
         parts.peer = connection.peer;
         parts.received_at = received_at;
@@ -93,15 +104,19 @@ impl Exchange {
             let first = shared
                 .app
                 .start(request, route, is_leaving, cx, &mut response);
+            about.route = route.number();
             CatchPanic::after(first, &mut response)
         });
+        if about.is_watched {
+            connection.account.record(Record::end_first_step);
+        }
         let answer = match handler {
             Some(handler) => Answer::Handler(handler),
             None => {
-                let response = response.expect("a handler that does not wait has answered");
+                let mut response = response.expect("a handler that does not wait has answered");
                 if response.is_short() {
-                    let after =
-                        about.answer_whole(connection, feed.as_ref(), &response, received_at);
+                    let (feed, response) = (feed.as_ref(), &mut response);
+                    let after = about.answer_whole(connection, feed, response, received_at);
                     return Started::Answered(after);
                 }
                 Answer::Response(response)
@@ -131,6 +146,7 @@ impl Exchange {
             Answer::Handler(handler) => {
                 let mut waiting = WaitingForHandler {
                     handler,
+                    is_watched: about.is_watched,
                     pump: BodyPump::new(feed.as_ref()),
                     deadline: deadline_in(connection.shared().timeouts.handler),
                 };
@@ -168,6 +184,7 @@ fn receive_what_came(connection: &mut Connection) -> Result<(Body, Option<BodyFe
 /// Waits for a handler, and has its body received meanwhile when it asks for it.
 struct WaitingForHandler<'a> {
     handler: InContext<CatchPanic>,
+    is_watched: bool,
     pump: BodyPump<'a>,
     deadline: Instant,
 }
@@ -186,13 +203,24 @@ impl HandlerTimedOut {
 }
 
 impl WaitingForHandler<'_> {
+    fn step(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Response> {
+        let began_at = self.is_watched.then(time::now_precise);
+        let polled = Pin::new(&mut self.handler).poll(cx);
+        if let Some(began_at) = began_at {
+            connection
+                .account
+                .record(|record| record.end_step(began_at));
+        }
+        polled
+    }
+
     fn poll(
         &mut self,
         connection: &mut Connection,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response, HandlerTimedOut>> {
         loop {
-            if let Poll::Ready(response) = Pin::new(&mut self.handler).poll(cx) {
+            if let Poll::Ready(response) = self.step(connection, cx) {
                 return Poll::Ready(Ok(response));
             }
             if self.pump.poll(connection, cx).is_ready() {
@@ -212,19 +240,44 @@ impl WaitingForHandler<'_> {
 }
 
 impl About {
+    #[cold]
+    fn watch(&mut self, connection: &mut Connection, head: &RequestHead) {
+        self.is_watched = connection.shared().is_watched.get();
+        if self.is_watched {
+            let record = Record::begin(self.id.clone(), head, self.received_at);
+            connection.account.watch(record);
+        }
+    }
+
+    /// There is an answer.
+    #[cold]
+    fn note_answer(connection: &mut Connection, response: &mut Response) {
+        let timing = connection.account.record(|record| {
+            record.answer(response.status);
+            record.server_timing()
+        });
+        if let Some(timing) = timing
+            && connection.shared().server_timing.get()
+        {
+            response.add_header(SERVER_TIMING, timing);
+        }
+    }
+
     #[inline]
     fn answer_whole(
         self,
         connection: &mut Connection,
         feed: Option<&BodyFeed>,
-        response: &Response,
+        response: &mut Response,
         now: Instant,
     ) -> AfterResponse {
         abandon_body(connection, feed);
-        let (status, bytes) = (response.status, response.bytes_known());
+        if self.is_watched {
+            About::note_answer(connection, response);
+        }
         let after = push_whole_response(connection, response, &self.id, now);
+        self.settle(connection, response.status, response.bytes_known());
         end_request(connection, feed, response.reason, after);
-        self.log(status, bytes);
         after
     }
 
@@ -232,10 +285,14 @@ impl About {
         self,
         connection: &mut Connection,
         feed: Option<&BodyFeed>,
-        response: Response,
+        mut response: Response,
     ) -> Result<AfterResponse, End> {
         if response.is_short() {
-            return Ok(self.answer_whole(connection, feed, &response, time::now()));
+            let now = time::now();
+            return Ok(self.answer_whole(connection, feed, &mut response, now));
+        }
+        if self.is_watched {
+            About::note_answer(connection, &mut response);
         }
         let length = match &response.body {
             ResponseBody::Bytes(body) => ResponseLength::Sized(body.len() as u64),
@@ -253,6 +310,7 @@ impl About {
         if let Err(error) = push_head(connection, &response, length, &self.id, time::now()) {
             abandon_body(connection, feed);
             let after = push_fault(connection, error, &self.id);
+            self.settle(connection, StatusCode::INTERNAL_SERVER_ERROR, 0);
             end_request(connection, feed, response.reason, after);
             return Ok(after);
         }
@@ -269,31 +327,28 @@ impl About {
         if is_stream {
             abandon_body(connection, feed);
         }
-        let bytes = match sent {
-            Ok(bytes) => bytes,
-            Err(end) => {
-                self.log(status, 0);
-                return Err(end);
-            }
-        };
+        let bytes = sent?;
         let after = connection.protocol.send_end(&mut connection.output);
-        self.log(status, bytes);
         let after = after.map_err(|_| End::BodyFailed)?;
+        self.settle(connection, status, bytes);
         end_request(connection, feed, reason, after);
         Ok(after)
     }
 
+    /// Writes down how it was answered.
     #[inline(always)]
-    fn log(self, status: StatusCode, bytes: u64) {
-        if self.access.is_some() {
-            self.log_line(status, bytes);
+    fn settle(&self, connection: &mut Connection, status: StatusCode, bytes: u64) {
+        if self.is_watched || connection.shared().book.routes.is_some() {
+            self.settle_watched(connection, status, bytes);
         }
     }
 
     #[cold]
-    fn log_line(self, status: StatusCode, bytes: u64) {
-        if let Some(access) = self.access {
-            REQUEST_ID.sync_scope(self.id, || access.log(status, bytes, self.received_at));
+    fn settle_watched(&self, connection: &mut Connection, status: StatusCode, bytes: u64) {
+        connection.account.record(|record| record.bytes = bytes);
+        if let Some(routes) = &connection.shared().book.routes {
+            let took = time::now_precise().saturating_duration_since(self.received_at);
+            routes.count(self.route, status, took);
         }
     }
 }

@@ -33,7 +33,7 @@
 //! Every timeout and every bound has a default: [`Timeouts`], [`Limits`], [`config::Config`].
 
 mod accept;
-mod access;
+mod admin;
 mod body;
 mod body_pump;
 mod catch_panic;
@@ -53,6 +53,7 @@ mod loop_state;
 mod reply;
 mod request;
 mod request_id;
+mod request_log;
 mod request_pool;
 mod response;
 mod route_label;

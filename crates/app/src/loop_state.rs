@@ -31,6 +31,10 @@ pub(crate) struct LoopState {
     /// What requests are received into.
     pub(crate) requests: Rc<RequestPool>,
     pub(crate) standard_fields: RefCell<StandardFields>,
+    /// Whether requests leave lines in the access log, where that is on.
+    pub(crate) is_watched: Cell<bool>,
+    /// Whether responses say where their time went.
+    pub(crate) server_timing: Cell<bool>,
     /// Being drained: not ready any more.
     pub(crate) leaving: Cell<bool>,
     /// Nothing is accepted any more, and no connection is kept for another request.
@@ -63,6 +67,8 @@ impl LoopState {
             response_buffer_bytes_max,
             requests: Rc::default(),
             standard_fields: RefCell::new(StandardFields::new()),
+            is_watched: Cell::new(true),
+            server_timing: Cell::new(false),
             leaving: Cell::new(false),
             draining: Cell::new(false),
             connections: RefCell::default(),
@@ -129,8 +135,16 @@ impl LoopState {
         self.connections.borrow_mut()[key as usize] = Some(task);
     }
 
+    /// Has the loop accept no more, and its connections end when they can.
+    pub(crate) fn begin_draining(&self) {
+        self.draining.set(true);
+        self.draining_began.notify();
+        self.connections_changed.notify();
+        self.wake_connections();
+    }
+
     /// Has all connections look at what has changed for them.
-    pub(crate) fn wake_connections(&self) {
+    fn wake_connections(&self) {
         for task in self.tasks() {
             task.wake();
         }

@@ -5,7 +5,7 @@ use crate::config::HealthConfig;
 use crate::endpoint::{Endpoint, FirstStep, HandlerEndpoint};
 use crate::handler::{Handler, Middleware, Next};
 use crate::health::Probe;
-use crate::route_label::RouteLabel;
+use crate::route_label::{FIRST_ROUTE, PROBE, RouteLabel, UNMATCHED};
 use crate::{IntoResponse, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
@@ -57,6 +57,8 @@ struct MethodRoute {
     method: Method,
     handler: Rc<dyn Endpoint>,
     label: Rc<str>,
+    /// Its place among all routes, from [`FIRST_ROUTE`].
+    number: u32,
 }
 
 /// A route that cannot be: a mistake in the program, found before the server starts.
@@ -158,6 +160,7 @@ impl Router {
         }
         let answers = MethodRoute {
             label: format!("{method} {path}").into(),
+            number: UNMATCHED,
             method,
             handler,
         };
@@ -250,7 +253,11 @@ enum Found<'a> {
 }
 
 impl App {
-    pub(crate) fn new(router: Router, health: &HealthConfig) -> Self {
+    pub(crate) fn new(mut router: Router, health: &HealthConfig) -> Self {
+        let all = router.routes.iter_mut().flat_map(|it| &mut it.methods);
+        for (number, route) in (FIRST_ROUTE..).zip(all) {
+            route.number = number;
+        }
         let numbered = router.routes.iter().enumerate();
         let plain = numbered.filter(|(_, route)| !route.path.contains(['{', '}']));
         let mut plain_paths: FxHashMap<Box<[u8]>, PlainPath> = plain
@@ -274,6 +281,14 @@ impl App {
         }
     }
 
+    /// What is shown of each route, by its number.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        let methods = self.routes.iter().flat_map(|route| &route.methods);
+        let labels = methods.map(|route| route.label.to_string());
+        let ours = ["unmatched", "health"].map(str::to_owned);
+        ours.into_iter().chain(labels).collect()
+    }
+
     /// Starts to answer a request, whose route is to be shown in `shown`. Runs user code.
     #[inline]
     pub(crate) fn start(
@@ -286,15 +301,16 @@ impl App {
     ) -> FirstStep {
         let handler = match self.find(&mut request) {
             Found::Route(route) => {
-                shown.set(&route.label);
+                shown.set(&route.label, route.number);
                 &route.handler
             }
             Found::Fallback(handler) => {
-                shown.clear();
+                shown.clear(UNMATCHED);
                 handler
             }
             other => {
-                shown.clear();
+                let is_probe = matches!(other, Found::Probe(_));
+                shown.clear(if is_probe { PROBE } else { UNMATCHED });
                 return self.start_ours(&other, request, is_leaving, cx, response);
             }
         };

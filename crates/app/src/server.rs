@@ -1,11 +1,12 @@
 //! A server: where it listens, on how many loops, and how it ends.
 
 use crate::accept::accept_until_draining;
+use crate::admin::{Admin, Loops};
 use crate::config::{Config, HealthConfig};
 use crate::drain::{DrainReport, drain_when_asked};
 use crate::error::ServerError;
 use crate::introspect::Socket;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, RouteBook};
 use crate::loop_state::LoopState;
 use crate::router::{App, Router};
 use crate::shutdown::Shutdown;
@@ -15,6 +16,7 @@ use monoloop_runtime::net::{ListenOptions, TcpListener};
 use monoloop_runtime::{JoinHandle, Runtime, signal, spawn_named};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -36,6 +38,8 @@ pub struct Server {
     settings: Settings,
     runtime: monoloop_runtime::Config,
     ledger: Ledger,
+    admin: Option<SocketAddr>,
+    loops: Loops,
 }
 
 /// What each loop of a server is told.
@@ -48,6 +52,7 @@ struct Settings {
     health: HealthConfig,
     drain_delay: Duration,
     drain_timeout: Duration,
+    server_timing: bool,
 }
 
 impl Server {
@@ -99,9 +104,12 @@ impl Server {
                 health: config.health.clone(),
                 drain_delay: config.drain.delay,
                 drain_timeout: config.drain.timeout,
+                server_timing: config.admin.server_timing,
             },
             runtime,
             ledger: Ledger::default(),
+            admin: config.admin.listen,
+            loops: Loops::default(),
         }
     }
 
@@ -118,6 +126,29 @@ impl Server {
     #[must_use]
     pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.socket = Some(path.into());
+        self
+    }
+
+    /// Opens a listener beside the server's with its metrics (`/metrics`, for Prometheus), its
+    /// ledger (`/ledger`, as JSON) and its health (`/health`). It is on the first loop, has
+    /// limits of its own, and answers when the server is full and while it drains.
+    /// Who can reach it can read all of it. Default: none.
+    ///
+    /// Requests are timed, each by one reading of the clock, only with such a listener.
+    #[must_use]
+    pub fn admin(mut self, address: SocketAddr) -> Self {
+        self.admin = Some(address);
+        self
+    }
+
+    /// Has each response say in a field `Server-Timing` where its time went, in milliseconds, for
+    /// everybody to see: `queue` from when the loop found the request to the handler's first step,
+    /// `cpu` in the handler's steps, `wait` the rest up to its answer. Default off.
+    ///
+    /// How long writing took is not known when a head is written; the access log has it.
+    #[must_use]
+    pub fn server_timing(mut self, is_on: bool) -> Self {
+        self.settings.server_timing = is_on;
         self
     }
 
@@ -219,6 +250,7 @@ impl Server {
         Ok(Running {
             local_addr,
             ledger: self.ledger.clone(),
+            admin_addr: self.loops.admin_addr(),
             shutdown,
             loops,
         })
@@ -271,13 +303,22 @@ impl Server {
         let local_addr = listener.local_addr().map_err(cannot_listen)?;
 
         let settings = self.settings.clone();
+        let app = App::new(router, &settings.health);
+        let routes = self.admin.map(|_| RouteBook::new(app.labels()));
+        let is_first = !self.ledger.is_serving();
         let shared = LoopState::new(
-            App::new(router, &settings.health),
+            app,
             settings.timeouts,
             settings.limits,
             settings.response_buffer_bytes_max,
-            self.ledger.new_book(),
+            self.ledger.new_book(routes),
         );
+        shared.server_timing.set(settings.server_timing);
+        self.loops.add_this();
+        let admin = match self.admin.filter(|_| is_first) {
+            Some(address) => Some(self.open_admin(address, &shared)?),
+            None => None,
+        };
         let accepting = accept_until_draining(listener, shared.clone(), settings.connections_max);
         let accepting = spawn_named("accept", accepting);
         let shutdown = shutdown.clone();
@@ -287,20 +328,41 @@ impl Server {
         let socket = socket.cloned();
         let draining = spawn_named("drain", async move {
             let _open_until_drained = socket;
-            drain_when_asked(
+            let report = drain_when_asked(
                 &shared,
                 &shutdown,
                 accepting,
                 settings.drain_delay,
                 settings.drain_timeout,
             )
-            .await
+            .await;
+            shared.book.set_over();
+            if let Some(admin) = admin {
+                admin.close().await;
+            }
+            report
         });
         Ok(Serving {
             local_addr,
             ledger: self.ledger.clone(),
+            admin_addr: self.loops.admin_addr(),
             draining,
         })
+    }
+
+    fn open_admin(
+        &self,
+        address: SocketAddr,
+        shared: &Rc<LoopState>,
+    ) -> Result<Admin, ServerError> {
+        let opened = Admin::open(address, shared, &self.ledger, &self.loops);
+        let (admin, local_addr) = opened.map_err(|error| {
+            shared.book.set_over();
+            ServerError::Admin { address, error }
+        })?;
+        self.loops.set_admin_addr(local_addr);
+        tracing::info!(address = %local_addr, "metrics and health");
+        Ok(admin)
     }
 
     fn start_loops<F>(
@@ -384,6 +446,7 @@ impl Server {
 pub struct Serving {
     local_addr: SocketAddr,
     ledger: Ledger,
+    admin_addr: Option<SocketAddr>,
     draining: JoinHandle<DrainReport>,
 }
 
@@ -400,6 +463,12 @@ impl Serving {
         self.ledger.clone()
     }
 
+    /// Where its admin listener is, if it has one.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
+    }
+
     /// Waits until the server was told to end and has.
     ///
     /// # Cancel safety
@@ -414,6 +483,7 @@ impl Serving {
 pub struct Running {
     local_addr: SocketAddr,
     ledger: Ledger,
+    admin_addr: Option<SocketAddr>,
     shutdown: Shutdown,
     loops: Vec<thread::JoinHandle<DrainReport>>,
 }
@@ -429,6 +499,12 @@ impl Running {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.ledger.clone()
+    }
+
+    /// Where its admin listener is, if it has one.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
     }
 
     /// What tells it to end, from any thread.

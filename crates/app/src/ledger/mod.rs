@@ -17,12 +17,14 @@
 mod account;
 mod book;
 mod reason;
+mod routes;
 mod snapshot;
 mod verdict;
 
 pub(crate) use account::Account;
 pub(crate) use book::LoopBook;
 pub use reason::Reason;
+pub(crate) use routes::{BUCKETS, RouteBook, RouteTally, bucket_end};
 pub use snapshot::{LedgerSnapshot, Responses, Tally, Unbalanced};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,9 +54,27 @@ impl Ledger {
         self.books().iter().map(|book| book.snapshot()).sum()
     }
 
+    /// What was answered for each route, of all loops.
+    pub(crate) fn routes(&self) -> Vec<RouteTally> {
+        let books = self.books();
+        let mut routes = books.iter().filter_map(|book| book.routes.as_ref());
+        let Some(mut all) = routes.next().map(RouteBook::read) else {
+            return Vec::new();
+        };
+        for more in routes {
+            routes::add(&mut all, more.read());
+        }
+        all
+    }
+
+    /// Whether a loop still serves.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.books().iter().any(|book| !book.is_over())
+    }
+
     /// A book for one more loop.
-    pub(crate) fn new_book(&self) -> Arc<LoopBook> {
-        let book = Arc::new(LoopBook::default());
+    pub(crate) fn new_book(&self, routes: Option<RouteBook>) -> Arc<LoopBook> {
+        let book = Arc::new(LoopBook::new(routes));
         self.books().push(book.clone());
         book
     }
