@@ -9,6 +9,7 @@ use crate::request::RequestParts;
 use crate::request_log::Record;
 use crate::response::ResponseBody;
 use crate::route_label::UNMATCHED;
+use crate::running::{Entry, RequestPhase, Running};
 use crate::sending::{send_bytes, send_stream};
 use crate::trace::access_enabled;
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Reason, Request, RequestId, Response};
@@ -77,7 +78,10 @@ impl Exchange {
         if !connection.protocol.is_request_received() {
             match receive_what_came(connection) {
                 Ok((body, rest)) => (parts.body, feed) = (body, rest),
-                Err(error) => return Started::Refused(error, id),
+                Err(error) => {
+                    watch_refused(connection, &parts, &id, received_at);
+                    return Started::Refused(error, id);
+                }
             }
         }
         let mut about = About {
@@ -139,6 +143,17 @@ impl Exchange {
             feed,
             about,
         } = *self;
+        let phase = match &answer {
+            Answer::Handler(_) => RequestPhase::Handler,
+            Answer::Response(_) => RequestPhase::Writing,
+        };
+        let entry = connection.shared().running.enter(Running {
+            id: about.id.clone(),
+            route: about.route,
+            peer: connection.peer,
+            received_at: about.received_at,
+            phase,
+        });
         // Earlier answers do not wait for this one.
         connection.flush().await?;
         let response = match answer {
@@ -147,6 +162,7 @@ impl Exchange {
                 let mut waiting = WaitingForHandler {
                     handler,
                     is_watched: about.is_watched,
+                    entry: &entry,
                     pump: BodyPump::new(feed.as_ref()),
                     deadline: deadline_in(connection.shared().timeouts.handler),
                 };
@@ -155,9 +171,24 @@ impl Exchange {
                 answered.unwrap_or_else(|late| late.answer(connection, &about.id))
             }
         };
+        entry.set_phase(RequestPhase::Writing);
         about
             .answer_in_pieces(connection, feed.as_ref(), response)
             .await
+    }
+}
+
+/// A request whose body is refused before it has a handler leaves a line all the same.
+#[cold]
+fn watch_refused(
+    connection: &mut Connection,
+    parts: &RequestParts,
+    id: &RequestId,
+    received_at: Instant,
+) {
+    if access_enabled() && connection.shared().is_watched.get() {
+        let record = Record::begin(id.clone(), &parts.head, received_at);
+        connection.account.watch(record);
     }
 }
 
@@ -185,6 +216,7 @@ fn receive_what_came(connection: &mut Connection) -> Result<(Body, Option<BodyFe
 struct WaitingForHandler<'a> {
     handler: InContext<CatchPanic>,
     is_watched: bool,
+    entry: &'a Entry,
     pump: BodyPump<'a>,
     deadline: Instant,
 }
@@ -226,6 +258,10 @@ impl WaitingForHandler<'_> {
             if self.pump.poll(connection, cx).is_ready() {
                 continue;
             }
+            self.entry.set_phase(match self.pump.deadline() {
+                Some(_) => RequestPhase::ReceivingBody,
+                None => RequestPhase::Handler,
+            });
             let body_first = self.pump.deadline().filter(|body| *body < self.deadline);
             connection
                 .deadline

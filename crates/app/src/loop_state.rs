@@ -5,6 +5,7 @@ use crate::ledger::LoopBook;
 use crate::request_pool::RequestPool;
 use crate::route_label::{ROUTE, RouteLabel};
 use crate::router::App;
+use crate::running::RunningRequests;
 use crate::standard_fields::StandardFields;
 use crate::timeouts::Timeouts;
 use crate::{REQUEST_ID, RequestId};
@@ -31,6 +32,8 @@ pub(crate) struct LoopState {
     /// What requests are received into.
     pub(crate) requests: Rc<RequestPool>,
     pub(crate) standard_fields: RefCell<StandardFields>,
+    /// Those that take longer than a step.
+    pub(crate) running: Rc<RunningRequests>,
     /// Whether requests leave lines in the access log, where that is on.
     pub(crate) is_watched: Cell<bool>,
     /// Whether responses say where their time went.
@@ -67,6 +70,7 @@ impl LoopState {
             response_buffer_bytes_max,
             requests: Rc::default(),
             standard_fields: RefCell::new(StandardFields::new()),
+            running: Rc::default(),
             is_watched: Cell::new(true),
             server_timing: Cell::new(false),
             leaving: Cell::new(false),

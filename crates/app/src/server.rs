@@ -530,7 +530,9 @@ fn announce(server: &Server, address: SocketAddr) {
 }
 
 fn report(drain: &DrainReport) {
-    let DrainReport { open, forced, took } = *drain;
+    let DrainReport {
+        open, forced, took, ..
+    } = drain;
     match forced {
         0 => tracing::info!(connections = open, ?took, "drained"),
         _ => tracing::warn!(

@@ -117,7 +117,6 @@ fn metrics_say_what_happened_and_not_what_the_admin_listener_did() {
         }
         for positive in [
             "loop_turns_total{loop=\"0\"}",
-            "loop_busy_seconds_total{loop=\"0\"}",
             "loop_turn_seconds_count{loop=\"0\"}",
             "loop_queue_delay_seconds_count{loop=\"0\"}",
         ] {
@@ -257,6 +256,8 @@ fn the_metrics_of_several_loops_are_one() {
         for number in 0..3 {
             let turns = format!("monoloop_loop_turns_total{{loop=\"{number}\"}}");
             assert!(value(&seen, &turns) > 0.0);
+            let waited = format!("monoloop_loop_waiting_seconds_total{{loop=\"{number}\"}}");
+            assert!(value(&seen, &waited) > 0.0);
         }
     });
     running.stop();

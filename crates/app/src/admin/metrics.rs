@@ -78,8 +78,7 @@ impl Metrics {
     }
 
     fn encode_routes(&self, to: &mut Writer<'_, '_>) -> fmt::Result {
-        let labels: Vec<String> = self.routes.iter().map(|it| escaped(&it.label)).collect();
-        let labelled = || labels.iter().map(String::as_str).zip(&self.routes);
+        let labelled = || self.routes.iter().map(|it| (it.label.as_str(), it));
         let classes = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
         let rows = labelled().flat_map(|(label, route)| {
             let counted = classes.into_iter().zip(route.classes);
@@ -204,20 +203,6 @@ fn coarse(histogram: &Histogram) -> (f64, Vec<(f64, u64)>) {
 
 fn le(end: Option<Duration>) -> f64 {
     end.map_or(f64::INFINITY, |end| end.as_secs_f64())
-}
-
-/// The value of a label as it stands between quotes. Routes are the program's own, but may have
-/// anything in them.
-fn escaped(label: &str) -> String {
-    let mut escaped = String::with_capacity(label.len());
-    for c in label.chars() {
-        match c {
-            '\\' | '"' => escaped.extend(['\\', c]),
-            '\n' => escaped.push_str("\\n"),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 /// Writes families of metrics.
