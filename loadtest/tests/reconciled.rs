@@ -65,7 +65,7 @@ fn a_counted_run_is_in_the_ledger_to_the_last_request() {
 
 #[test]
 fn a_run_that_is_cut_short_leaves_nothing_unexplained() {
-    let (run, seen) = run("/delay", "-d 500ms -c 64");
+    let (run, seen) = run("/delay", "-d 500ms --warmup 0s -c 64");
     let answered = run.number("/requests/answered");
     let unfinished = run.number("/requests/in_flight");
     let ok = seen.requests.ended_in(Reason::Ok);

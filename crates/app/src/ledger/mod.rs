@@ -6,13 +6,14 @@
 //! started = the sum of all reasons + in flight
 //! ```
 //!
-//! A connection has an [`Account`] from when it is accepted until it is dropped; the numbers are
-//! in a book for each loop, which other threads may read. Counting a plain request costs some
+//! A connection has an account from when it is accepted until it is dropped; the numbers are in
+//! a book for each loop, which other threads may read. Counting a plain request costs some
 //! ten instructions, none of them locked.
 //!
 //! When a request starts: when its head is whole, or when it is refused instead. When it ends:
 //! when the system has taken the last byte of its answer, or when something else has put an end
-//! to it. Whatever is left over when a connection ends has ended with it.
+//! to it. Whatever is left over when a connection ends has ended with it; of several answers that
+//! were to be written together and broke off, that is all of them.
 
 mod account;
 mod book;
