@@ -288,12 +288,10 @@ impl About {
     /// There is an answer.
     #[cold]
     fn note_answer(connection: &mut Connection, response: &mut Response) {
-        let timing = connection.account.record(|record| {
-            record.answer(response.status);
-            record.server_timing()
-        });
-        if let Some(timing) = timing
-            && connection.shared().server_timing.get()
+        let account = &mut connection.account;
+        account.record(|record| record.answer(response.status));
+        if connection.place.shared.server_timing.get()
+            && let Some(timing) = account.watched().server_timing()
         {
             response.add_header(SERVER_TIMING, timing);
         }

@@ -19,6 +19,8 @@ pub(crate) struct RequestLog {
     pub(crate) running: Option<Record>,
     /// Those that are answered, the answers not written.
     pub(crate) unwritten: Vec<Record>,
+    /// How long it took to write the last answer that was.
+    last_write: Option<Duration>,
     /// The line of a request whose head is not whole.
     pub(crate) line: Option<RequestLine>,
 }
@@ -62,9 +64,25 @@ impl RequestLog {
         if !self.unwritten.is_empty() {
             let now = time::now_precise();
             for record in self.unwritten.drain(..) {
+                self.last_write = Some(record.write(now));
                 record.log(reason, now);
             }
         }
+    }
+
+    /// The value of `Server-Timing` (W3C) of the answer to the request that runs; durations are
+    /// milliseconds.
+    ///
+    /// How long it takes to write an answer is not known when its head is made. What is told is
+    /// that of the answer before it on the connection, if there was one, and that it is that.
+    pub(crate) fn server_timing(&self) -> Option<HeaderValue> {
+        let mut value = self.running.as_ref()?.server_timing();
+        if let Some(write) = self.last_write {
+            let written = write!(value, ", write;desc=\"previous\";dur={:.3}", ms(write));
+            written.expect("a string takes all text");
+        }
+        let value = HeaderValue::try_from(value);
+        Some(value.expect("letters, digits and marks can stand in a field"))
     }
 }
 
@@ -132,21 +150,14 @@ impl Record {
         all.saturating_sub(self.cpu)
     }
 
-    /// The value of `Server-Timing` (W3C), as far as it is known when the head of the answer is
-    /// made: durations are milliseconds.
-    pub(crate) fn server_timing(&self) -> HeaderValue {
-        let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
+    fn write(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.answered_at.unwrap_or(now))
+    }
+
+    fn server_timing(&self) -> String {
         let wait = self.wait(self.answered_at.unwrap_or_else(time::now_precise));
-        let mut value = String::new();
-        let written = write!(
-            value,
-            "queue;dur={:.3}, cpu;dur={:.3}, wait;dur={:.3}",
-            ms(self.queue()),
-            ms(self.cpu),
-            ms(wait)
-        );
-        written.expect("a string takes all text");
-        HeaderValue::try_from(value).expect("letters, digits and marks can stand in a field")
+        let (queue, cpu, wait) = (ms(self.queue()), ms(self.cpu), ms(wait));
+        format!("queue;dur={queue:.3}, cpu;dur={cpu:.3}, wait;dur={wait:.3}")
     }
 
     pub(crate) fn log(self, reason: Reason, now: Instant) {
@@ -165,10 +176,14 @@ impl Record {
             queue: self.queue(),
             cpu: self.cpu,
             wait: self.wait(answered_at),
-            write: now.saturating_duration_since(answered_at),
+            write: self.write(now),
         };
         REQUEST_ID.sync_scope(self.id, || line.log());
     }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
 }
 
 impl RequestLine {

@@ -145,7 +145,9 @@ impl Server {
     /// everybody to see: `queue` from when the loop found the request to the handler's first step,
     /// `cpu` in the handler's steps, `wait` the rest up to its answer. Default off.
     ///
-    /// How long writing took is not known when a head is written; the access log has it.
+    /// How long it takes to write an answer is not known when its head is made, so `write` is that
+    /// of the answer before it on the same connection, and says so; the access log has them
+    /// all.
     #[must_use]
     pub fn server_timing(mut self, is_on: bool) -> Self {
         self.settings.server_timing = is_on;

@@ -147,7 +147,7 @@ impl Metrics {
         to.gauges("blocking_longest_wait_seconds", help, longest)
     }
 
-    fn of_loops<V>(&self, read: fn(&Told) -> V) -> impl Iterator<Item = ([(&str, String); 1], V)> {
+    fn of_loops<V>(&self, read: fn(&Told) -> V) -> impl Iterator<Item = (LoopLabel<'_>, V)> {
         self.loops.iter().filter_map(move |it| {
             let told = it.told.as_ref()?;
             Some(([("loop", it.number.to_string())], read(told)))
@@ -157,7 +157,7 @@ impl Metrics {
     fn lag_of_loops(
         &self,
         read: fn(&Told) -> &Histogram,
-    ) -> impl Iterator<Item = ([(&str, String); 1], f64, Vec<(f64, u64)>)> {
+    ) -> impl Iterator<Item = HistogramRow<LoopLabel<'_>>> {
         self.loops.iter().filter_map(move |it| {
             let (sum, buckets) = coarse(read(it.told.as_ref()?));
             Some(([("loop", it.number.to_string())], sum, buckets))
@@ -165,8 +165,17 @@ impl Metrics {
     }
 }
 
+/// A loop's number, as a label.
+type LoopLabel<'a> = [(&'a str, String); 1];
+
+/// Labels, the sum, and what each bucket ends with and holds.
+type HistogramRow<L> = (L, f64, Vec<(f64, u64)>);
+
+/// A name, what it is, and where it is read.
+type GaugeOfLoop = (&'static str, &'static str, fn(&Told) -> u64);
+
 /// What is told of a blocking pool as it is.
-const BLOCKING: [(&str, &str, fn(&Told) -> u64); 5] = [
+const BLOCKING: [GaugeOfLoop; 5] = [
     ("blocking_threads", "Threads of the blocking pool", |it| {
         it.blocking.threads as u64
     }),
@@ -277,7 +286,7 @@ impl Writer<'_, '_> {
         &mut self,
         name: &str,
         help: &str,
-        rows: impl IntoIterator<Item = (L, f64, Vec<(f64, u64)>)>,
+        rows: impl IntoIterator<Item = HistogramRow<L>>,
     ) -> fmt::Result {
         let unit = Some(&Unit::Seconds);
         let mut family = (self.0).encode_descriptor(name, help, unit, MetricType::Histogram)?;
