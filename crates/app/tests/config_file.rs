@@ -407,3 +407,20 @@ fn file_that_cannot_be_read_is_named() {
     let error = Sources::new().file("/").load().unwrap_err().to_string();
     assert!(error.starts_with("/: cannot be read: "), "{error}");
 }
+
+#[test]
+fn admin_listener_is_an_address_or_off() {
+    let listen = |text: &[u8]| load(text).unwrap().admin.listen;
+    assert_eq!(listen(b""), None);
+    assert_eq!(listen(b"[admin]\nlisten = \"off\"\n"), None);
+    let address = "127.0.0.1:9100".parse().unwrap();
+    assert_eq!(
+        listen(b"[admin]\nlisten = \"127.0.0.1:9100\"\n"),
+        Some(address)
+    );
+    refuses(
+        "[admin]\nlisten = \"127.0.0.1\"\n",
+        "server.toml:2: admin.listen = \"127.0.0.1\": expected an IP address and a port; the port is \
+         missing: \"127.0.0.1:8080\", or \"off\"; write for example listen = \"off\" (the default)",
+    );
+}
