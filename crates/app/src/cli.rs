@@ -50,6 +50,9 @@ pub struct ServerArgs {
     #[arg(long, value_name = "PATH")]
     socket: Option<String>,
 
+    /// Address for metrics and health, as in 127.0.0.1:9100, or off
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
     /// PEM file of a certificate and its chain: serve TLS; more of them parted by commas
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<String>,
@@ -116,6 +119,7 @@ impl ServerArgs {
             ("--socket", "socket", self.socket),
             ("--tls-cert", "tls.certificate", self.tls_cert),
             ("--tls-key", "tls.key", self.tls_key),
+            ("--admin", "admin.listen", self.admin),
             ("--access-log", "log.access", self.access_log),
             ("--log-format", "log.format", self.log_format),
             ("--log-filter", "log.filter", self.log_filter),

@@ -9,6 +9,8 @@ use crate::loop_state::{LoopState, Place};
 use crate::peer_deadline::{Grace, Passed, PeerDeadline, Since, time_for};
 use crate::reply::push_whole_response;
 use crate::request::RequestParts;
+use crate::request_log::{Record, RequestLine};
+use crate::trace::access_enabled;
 use crate::transport::Transport;
 use crate::upgrade::UpgradeFault;
 use crate::{RequestId, Response};
@@ -249,6 +251,11 @@ impl Connection {
 
     /// What comes next, where it is not just a request that is whole and without a fault.
     fn step_with_care(&mut self, cx: &mut Context<'_>) -> Next {
+        if access_enabled() {
+            // What is refused is gone by then.
+            let line = RequestLine::of(self.protocol.head_so_far());
+            self.account.watched().line = line;
+        }
         loop {
             return match self.protocol.next_event() {
                 Ok(Event::Request(head)) => {
@@ -567,6 +574,14 @@ impl Connection {
         because: Reason,
         id: &RequestId,
     ) {
+        if access_enabled() && self.shared().is_watched.get() {
+            let line = self.account.watched().line.take();
+            let answered = self.account.record(|record| record.answer(status));
+            if answered.is_none() {
+                let record = Record::refused(id.clone(), line, status);
+                self.account.watch(record);
+            }
+        }
         self.account.refuse_request(because);
         let response = Response::text(format!("{reason}; {remedy}\n")).with_status(status);
         tracing::debug!(request_id = %id, peer = %self.peer, %status, %reason, "refused");

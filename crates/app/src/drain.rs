@@ -1,22 +1,36 @@
 //! The end of a loop's serving: accept nothing more, finish what runs, force what is left.
 
 use crate::loop_state::LoopState;
+use crate::running::HeldRequest;
 use crate::shutdown::{Shutdown, Wish};
 use monoloop_runtime::{JoinHandle, time};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+/// How long a drain takes before it is said what it waits for.
+const FIRST_REPORT: Duration = Duration::from_secs(1);
+
+/// How long it takes until that is said again.
+const NEXT_REPORT: Duration = Duration::from_secs(10);
+
 /// How a loop's serving ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DrainReport {
     /// Connections that were open when the drain began, and those that were in the backlog.
     pub open: usize,
     /// Connections that were cut off at the deadline.
     pub forced: usize,
+    /// The requests that the drain waited for when it had taken a second, the oldest first; 20 at
+    /// most. Empty when it was over by then.
+    pub held: Vec<HeldRequest>,
+    /// The requests that were cut off at the deadline, the oldest first; 20 at most. A
+    /// connection that was cut off had none when it was sending half a head, or did not take an
+    /// answer.
+    pub forced_requests: Vec<HeldRequest>,
     /// From the wish to end until the last connection was closed.
     pub took: Duration,
 }
@@ -37,10 +51,7 @@ pub(crate) async fn drain_when_asked(
         either(time::sleep(delay), shutdown.wait_for(Wish::Force)).await;
     }
 
-    shared.draining.set(true);
-    shared.draining_began.notify();
-    shared.connections_changed.notify();
-    shared.wake_connections();
+    shared.begin_draining();
 
     let all_closed = || shared.open_connections() == 0;
     let accept_task = accepting.task();
@@ -58,11 +69,24 @@ pub(crate) async fn drain_when_asked(
     let closed_or_late = async {
         let _ = time::timeout(timeout, closed).await;
     };
-    either(closed_or_late, shutdown.wait_for(Wish::Force)).await;
+    let held = OnceCell::new();
+    let reporting = async {
+        time::sleep(FIRST_REPORT).await;
+        loop {
+            let seen = report_held(shared);
+            // The first time counts: later there are fewer.
+            let _ = held.set(seen);
+            time::sleep(NEXT_REPORT).await;
+        }
+    };
+    let ended = either(closed_or_late, shutdown.wait_for(Wish::Force));
+    either(ended, reporting).await;
     accept_task.cancel();
 
     let forced = shared.open_connections();
+    let mut forced_requests = Vec::new();
     if forced > 0 {
+        forced_requests = report_forced(shared);
         shared.book.set_forcing();
         shared.cancel_connections("the server ends");
         shared.connections_changed.wait_until(all_closed).await;
@@ -70,8 +94,62 @@ pub(crate) async fn drain_when_asked(
     DrainReport {
         open: open.get(),
         forced,
+        held: held.into_inner().unwrap_or_default(),
+        forced_requests,
         took: time::now().saturating_duration_since(asked_at),
     }
+}
+
+/// Says what the drain waits for.
+fn report_held(shared: &LoopState) -> Vec<HeldRequest> {
+    let (requests, held) = oldest(shared);
+    for request in &held {
+        let HeldRequest {
+            id,
+            route,
+            peer,
+            age,
+            phase,
+        } = request;
+        tracing::info!(request_id = %id, route, %peer, ?age, %phase, "holds the drain");
+    }
+    let connections = shared.open_connections();
+    tracing::info!(
+        connections,
+        requests,
+        unnamed = requests - held.len(),
+        "still draining"
+    );
+    held
+}
+
+/// Says what is cut off.
+fn report_forced(shared: &LoopState) -> Vec<HeldRequest> {
+    let (requests, forced) = oldest(shared);
+    for request in &forced {
+        let HeldRequest {
+            id,
+            route,
+            peer,
+            age,
+            phase,
+        } = request;
+        tracing::warn!(request_id = %id, route, %peer, ?age, %phase, "cut off");
+    }
+    if requests > forced.len() {
+        let unnamed = requests - forced.len();
+        tracing::warn!(requests, unnamed, "more requests were cut off");
+    }
+    forced
+}
+
+/// How many requests run, and the oldest of them.
+fn oldest(shared: &LoopState) -> (usize, Vec<HeldRequest>) {
+    let running = &shared.running;
+    (
+        running.len(),
+        running.oldest(time::now(), &shared.app.labels()),
+    )
 }
 
 /// Waits for one of two.

@@ -22,6 +22,13 @@ pub enum ServerError {
         /// What the operating system says.
         error: io::Error,
     },
+    /// The admin listener cannot be opened.
+    Admin {
+        /// Its address.
+        address: SocketAddr,
+        /// What the operating system says.
+        error: io::Error,
+    },
     /// A route of the app cannot be.
     Route(RouteError),
     /// The thread's event loop could not be made.
@@ -44,6 +51,13 @@ impl fmt::Display for ServerError {
             ServerError::NoAddress => f.write_str("the host to listen at has no address"),
             ServerError::Listen { address, error } => {
                 write!(f, "cannot listen at {address}: {error}{}", remedy(error))
+            }
+            ServerError::Admin { address, error } => {
+                let remedy = remedy(error);
+                write!(
+                    f,
+                    "cannot listen at {address} for admin.listen: {error}{remedy}"
+                )
             }
             ServerError::Route(error) => error.fmt(f),
             ServerError::Socket(error) => error.fmt(f),
@@ -72,6 +86,7 @@ impl Error for ServerError {
         match self {
             ServerError::Address(error)
             | ServerError::Listen { error, .. }
+            | ServerError::Admin { error, .. }
             | ServerError::Loop(error)
             | ServerError::Thread(error) => error.source(),
             ServerError::Socket(error) => error.source(),

@@ -1,6 +1,5 @@
 //! One request and its response.
 
-use crate::access::AccessRecord;
 use crate::body::BodyFeed;
 use crate::body_pump::BodyPump;
 use crate::bounds::OnDisconnect;
@@ -9,15 +8,19 @@ use crate::connection::{Connection, End, deadline_in};
 use crate::peer_deadline::{Passed, PeerDeadline};
 use crate::reply::{push_fault, push_head, push_whole_response};
 use crate::request::RequestParts;
+use crate::request_log::Record;
 use crate::response::{BodyStream, ResponseBody};
+use crate::route_label::UNMATCHED;
 use crate::route_options::RouteOptions;
+use crate::running::{Entry, RequestPhase, Running};
 use crate::sending::{break_off, send_bytes, send_stream};
+use crate::trace::access_enabled;
 #[cfg(feature = "tls")]
 use crate::transport::Transport;
 use crate::{Body, BodyError, IntoResponse, REQUEST_ID, Reason, Request, RequestId, Response};
 use bytes::Bytes;
-use http::{Method, StatusCode};
-use monoloop_proto::http1::{AfterResponse, Event, RecvError, ResponseLength};
+use http::{HeaderName, Method, StatusCode};
+use monoloop_proto::http1::{AfterResponse, Event, RecvError, RequestHead, ResponseLength};
 use monoloop_runtime::{InContext, give_up, time};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -30,6 +33,8 @@ use std::time::Instant;
 /// A response larger than this is sent in pieces, so that a peer that does not read holds no
 /// second copy of it.
 const WHOLE_BYTES_MAX: usize = 64 * 1024;
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What became of a request at its first step.
 pub(crate) enum Started {
@@ -59,7 +64,10 @@ struct About {
     id: RequestId,
     received_at: Instant,
     is_head: bool,
-    access: Option<AccessRecord>,
+    /// Whether it is remembered what becomes of it.
+    is_watched: bool,
+    /// The number of the route.
+    route: u32,
 }
 
 impl Exchange {
@@ -83,22 +91,30 @@ impl Exchange {
         if !connection.protocol.is_request_received() {
             match receive_what_came(connection, &parts) {
                 Ok((body, rest)) => (parts.body, feed) = (body, rest),
-                Err(error) => return Started::Refused(error, id),
+                Err(error) => {
+                    watch_refused(connection, &parts, &id, received_at);
+                    return Started::Refused(error, id);
+                }
             }
         }
-        let about = About {
+        let mut about = About {
             id: id.clone(),
             received_at,
             is_head: *parts.head.method() == Method::HEAD,
-            access: AccessRecord::begin(&parts.head),
+            is_watched: access_enabled() || connection.shared().server_timing.get(),
+            route: UNMATCHED,
         };
+        if about.is_watched {
+            about.watch(connection, &parts.head);
+        }
         let shared = &connection.place.shared;
         if let Some(overload) = &shared.overload
             && overload.sheds()
             && !shared.app.is_probe(&parts.head)
         {
-            let response = overload.answer();
-            let after = about.answer_whole(connection, feed.as_ref(), &response, received_at);
+            let mut response = overload.answer();
+            let (feed, response) = (feed.as_ref(), &mut response);
+            let after = about.answer_whole(connection, feed, response, received_at);
             return Started::Answered(after);
         }
         parts.id = id.clone();
@@ -119,15 +135,19 @@ impl Exchange {
             let first = shared
                 .app
                 .start(request, route, is_leaving, cx, &mut response);
+            about.route = route.number();
             CatchPanic::after(first, &mut response)
         });
+        if about.is_watched {
+            connection.account.record(Record::end_first_step);
+        }
         let answer = match handler {
             Some(handler) => Answer::Handler(handler),
             None => {
-                let response = response.expect("a handler that does not wait has answered");
+                let mut response = response.expect("a handler that does not wait has answered");
                 if response.is_short() {
-                    let after =
-                        about.answer_whole(connection, feed.as_ref(), &response, received_at);
+                    let (feed, response) = (feed.as_ref(), &mut response);
+                    let after = about.answer_whole(connection, feed, response, received_at);
                     return Started::Answered(after);
                 }
                 Answer::Response(response)
@@ -153,14 +173,30 @@ impl Exchange {
             about,
             options,
         } = *self;
+        let phase = match &answer {
+            Answer::Handler(_) => RequestPhase::Handler,
+            Answer::Response(_) => RequestPhase::Writing,
+        };
+        let entry = connection.shared().running.enter(Running {
+            id: about.id.clone(),
+            route: about.route,
+            peer: connection.peer,
+            received_at: about.received_at,
+            phase,
+        });
         // Earlier answers do not wait for this one.
         connection.flush().await?;
         let response = match answer {
             Answer::Response(response) => response,
             Answer::Handler(handler) => {
-                let pump = BodyPump::new(feed.as_ref());
-                let options = options.as_deref();
-                let mut waiting = WaitingForHandler::new(handler, pump, options, connection);
+                let mut waiting = WaitingForHandler::new(
+                    handler,
+                    &entry,
+                    BodyPump::new(feed.as_ref()),
+                    options.as_deref(),
+                    about.is_watched,
+                    connection,
+                );
                 let answered = poll_fn(|cx| waiting.poll(connection, cx)).await;
                 match answered {
                     Ok(response) => response,
@@ -169,7 +205,7 @@ impl Exchange {
                         match given_up {
                             GivenUp::TimedOut => handler_timed_out(connection, &about.id),
                             GivenUp::ClientClosed => {
-                                about.log(client_closed_request(), 0);
+                                about.settle(connection, client_closed_request(), 0);
                                 return Err(End::ClientClosed);
                             }
                         }
@@ -177,9 +213,24 @@ impl Exchange {
                 }
             }
         };
+        entry.set_phase(RequestPhase::Writing);
         about
             .answer_in_pieces(connection, feed.as_ref(), response)
             .await
+    }
+}
+
+/// A request whose body is refused before it has a handler leaves a line all the same.
+#[cold]
+fn watch_refused(
+    connection: &mut Connection,
+    parts: &RequestParts,
+    id: &RequestId,
+    received_at: Instant,
+) {
+    if access_enabled() && connection.shared().is_watched.get() {
+        let record = Record::begin(id.clone(), &parts.head, received_at);
+        connection.account.watch(record);
     }
 }
 
@@ -213,6 +264,8 @@ fn receive_what_came(
 /// Waits for a handler, and has its body received meanwhile when it asks for it.
 struct WaitingForHandler<'a> {
     handler: InContext<CatchPanic>,
+    is_watched: bool,
+    entry: &'a Entry,
     pump: BodyPump<'a>,
     deadline: PeerDeadline,
     on_disconnect: OnDisconnect,
@@ -252,8 +305,10 @@ fn client_closed_request() -> StatusCode {
 impl<'a> WaitingForHandler<'a> {
     fn new(
         handler: InContext<CatchPanic>,
+        entry: &'a Entry,
         pump: BodyPump<'a>,
         options: Option<&RouteOptions>,
+        is_watched: bool,
         connection: &Connection,
     ) -> Self {
         let shared = connection.shared();
@@ -262,10 +317,23 @@ impl<'a> WaitingForHandler<'a> {
         let own = options.and_then(|options| options.on_disconnect);
         WaitingForHandler {
             handler,
+            is_watched,
+            entry,
             pump,
             deadline: PeerDeadline::at(deadline_in(timeout), &connection.deadline),
             on_disconnect: own.unwrap_or(shared.bounds.on_disconnect),
         }
+    }
+
+    fn step(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Response> {
+        let began_at = self.is_watched.then(time::now_precise);
+        let polled = Pin::new(&mut self.handler).poll(cx);
+        if let Some(began_at) = began_at {
+            connection
+                .account
+                .record(|record| record.end_step(began_at));
+        }
+        polled
     }
 
     fn poll(
@@ -274,12 +342,16 @@ impl<'a> WaitingForHandler<'a> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response, GivenUp>> {
         loop {
-            if let Poll::Ready(response) = Pin::new(&mut self.handler).poll(cx) {
+            if let Poll::Ready(response) = self.step(connection, cx) {
                 return Poll::Ready(Ok(response));
             }
             if self.pump.poll(connection, cx).is_ready() {
                 continue;
             }
+            self.entry.set_phase(match self.pump.deadline() {
+                Some(_) => RequestPhase::ReceivingBody,
+                None => RequestPhase::Handler,
+            });
             // While the body is wanted the pump looks at the socket.
             let watches = self.on_disconnect == OnDisconnect::Cancel;
             if watches && connection.poll_peer(cx).is_ready() {
@@ -300,19 +372,42 @@ impl<'a> WaitingForHandler<'a> {
 }
 
 impl About {
+    #[cold]
+    fn watch(&mut self, connection: &mut Connection, head: &RequestHead) {
+        self.is_watched = connection.shared().is_watched.get();
+        if self.is_watched {
+            let record = Record::begin(self.id.clone(), head, self.received_at);
+            connection.account.watch(record);
+        }
+    }
+
+    /// There is an answer.
+    #[cold]
+    fn note_answer(connection: &mut Connection, response: &mut Response) {
+        let account = &mut connection.account;
+        account.record(|record| record.answer(response.status));
+        if connection.place.shared.server_timing.get()
+            && let Some(timing) = account.watched().server_timing()
+        {
+            response.add_header(SERVER_TIMING, timing);
+        }
+    }
+
     #[inline]
     fn answer_whole(
         self,
         connection: &mut Connection,
         feed: Option<&BodyFeed>,
-        response: &Response,
+        response: &mut Response,
         now: Instant,
     ) -> AfterResponse {
         abandon_body(connection, feed);
-        let (status, bytes) = (response.status, response.bytes_known());
+        if self.is_watched {
+            About::note_answer(connection, response);
+        }
         let after = push_whole_response(connection, response, &self.id, now);
+        self.settle(connection, response.status, response.bytes_known());
         end_request(connection, feed, response.reason, after);
-        self.log(status, bytes);
         after
     }
 
@@ -320,10 +415,14 @@ impl About {
         self,
         connection: &mut Connection,
         feed: Option<&BodyFeed>,
-        response: Response,
+        mut response: Response,
     ) -> Result<AfterResponse, End> {
         if response.is_short() {
-            return Ok(self.answer_whole(connection, feed, &response, time::now()));
+            let now = time::now();
+            return Ok(self.answer_whole(connection, feed, &mut response, now));
+        }
+        if self.is_watched {
+            About::note_answer(connection, &mut response);
         }
         let length = match &response.body {
             ResponseBody::Bytes(body) => ResponseLength::Sized(body.len() as u64),
@@ -343,6 +442,7 @@ impl About {
         if let Err(error) = push_head(connection, &response, length, &self.id, time::now()) {
             abandon_body(connection, feed);
             let after = push_fault(connection, error, &self.id);
+            self.settle(connection, StatusCode::INTERNAL_SERVER_ERROR, 0);
             end_request(connection, feed, response.reason, after);
             return Ok(after);
         }
@@ -367,24 +467,18 @@ impl About {
         if is_stream {
             abandon_body(connection, feed);
         }
-        let bytes = match sent {
-            Ok(bytes) => bytes,
-            Err(end) => {
-                self.log(status, 0);
-                return Err(end);
-            }
-        };
+        let bytes = sent?;
         let after = connection.protocol.send_end(&mut connection.output);
         if ends_by_close {
             // The last of it has to be on its way before a close is one again.
             connection.flush().await?;
             connection.set_close_breaks(false);
         }
-        self.log(status, bytes);
         let after = match after {
             Ok(after) => after,
             Err(error) => return Err(break_off(connection, &error).await),
         };
+        self.settle(connection, status, bytes);
         end_request(connection, feed, reason, after);
         Ok(after)
     }
@@ -419,7 +513,7 @@ impl About {
         }
         drop(response);
         let end = Box::pin(upgrade.serve(connection)).await;
-        self.log(StatusCode::SWITCHING_PROTOCOLS, 0);
+        self.settle(connection, StatusCode::SWITCHING_PROTOCOLS, 0);
         match end {
             End::Closed => {
                 connection.account.end_request(Reason::Upgraded, true);
@@ -429,17 +523,20 @@ impl About {
         }
     }
 
+    /// Writes down how it was answered.
     #[inline(always)]
-    fn log(self, status: StatusCode, bytes: u64) {
-        if self.access.is_some() {
-            self.log_line(status, bytes);
+    fn settle(&self, connection: &mut Connection, status: StatusCode, bytes: u64) {
+        if self.is_watched || connection.shared().book.routes.is_some() {
+            self.settle_watched(connection, status, bytes);
         }
     }
 
     #[cold]
-    fn log_line(self, status: StatusCode, bytes: u64) {
-        if let Some(access) = self.access {
-            REQUEST_ID.sync_scope(self.id, || access.log(status, bytes, self.received_at));
+    fn settle_watched(&self, connection: &mut Connection, status: StatusCode, bytes: u64) {
+        connection.account.record(|record| record.bytes = bytes);
+        if let Some(routes) = &connection.shared().book.routes {
+            let took = time::now_precise().saturating_duration_since(self.received_at);
+            routes.count(self.route, status, took);
         }
     }
 }

@@ -29,6 +29,10 @@
 //! Plain async functions that need not be `Send`; shared state is an `Rc`, made once on each
 //! loop by the closure given to [`Server::run`].
 //!
+//! # Accounts
+//! Every connection and every request ends in exactly one [`Reason`]: see [`ledger`], and
+//! [`Server::admin`] for metrics.
+//!
 //! # Limits
 //! Every timeout and every bound has a default: [`Timeouts`], [`Limits`], [`config::Config`]; a route
 //! may have its own ([`RouteOptions`]).
@@ -43,7 +47,7 @@
 //! What of HTTP is spoken and what is refused is in the [guide](guide::http).
 
 mod accept;
-mod access;
+mod admin;
 mod body;
 mod body_pump;
 mod bounds;
@@ -81,12 +85,14 @@ mod rate_limit;
 mod reply;
 mod request;
 mod request_id;
+mod request_log;
 mod request_pool;
 mod response;
 mod response_fields;
 mod route_label;
 mod route_options;
 mod router;
+mod running;
 mod security_headers;
 mod sending;
 mod server;
@@ -130,6 +136,7 @@ pub use request_id::{REQUEST_ID, REQUEST_ID_BYTES_MAX, RequestId};
 pub use response::{BoxError, IntoResponse, Json, Response};
 pub use route_options::RouteOptions;
 pub use router::{RouteError, Router};
+pub use running::{HeldRequest, RequestPhase};
 pub use security_headers::SecurityHeaders;
 pub use server::{Running, Server, Serving, raise_descriptor_limit};
 pub use shutdown::Shutdown;

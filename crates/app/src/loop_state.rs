@@ -8,6 +8,7 @@ use crate::peers::Peers;
 use crate::request_pool::RequestPool;
 use crate::route_label::{ROUTE, RouteLabel};
 use crate::router::App;
+use crate::running::RunningRequests;
 use crate::standard_fields::StandardFields;
 use crate::timeouts::Timeouts;
 use crate::transport::Transports;
@@ -43,6 +44,12 @@ pub(crate) struct LoopState {
     /// What requests are received into.
     pub(crate) requests: Rc<RequestPool>,
     pub(crate) standard_fields: RefCell<StandardFields>,
+    /// Those that take longer than a step.
+    pub(crate) running: Rc<RunningRequests>,
+    /// Whether requests leave lines in the access log, where that is on.
+    pub(crate) is_watched: Cell<bool>,
+    /// Whether responses say where their time went.
+    pub(crate) server_timing: Cell<bool>,
     /// Being drained: not ready any more.
     pub(crate) leaving: Cell<bool>,
     /// Nothing is accepted any more, and no connection is kept for another request.
@@ -81,6 +88,9 @@ impl LoopState {
             transports,
             requests: Rc::default(),
             standard_fields: RefCell::new(StandardFields::new()),
+            running: Rc::default(),
+            is_watched: Cell::new(true),
+            server_timing: Cell::new(false),
             leaving: Cell::new(false),
             draining: Cell::new(false),
             connections: RefCell::default(),
@@ -147,8 +157,16 @@ impl LoopState {
         self.connections.borrow_mut()[key as usize] = Some(task);
     }
 
+    /// Has the loop accept no more, and its connections end when they can.
+    pub(crate) fn begin_draining(&self) {
+        self.draining.set(true);
+        self.draining_began.notify();
+        self.connections_changed.notify();
+        self.wake_connections();
+    }
+
     /// Has all connections look at what has changed for them.
-    pub(crate) fn wake_connections(&self) {
+    fn wake_connections(&self) {
         for task in self.tasks() {
             task.wake();
         }

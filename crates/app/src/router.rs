@@ -5,7 +5,7 @@ use crate::config::HealthConfig;
 use crate::endpoint::{Endpoint, FirstStep, HandlerEndpoint};
 use crate::handler::{Handler, Middleware, Next};
 use crate::health::Probe;
-use crate::route_label::RouteLabel;
+use crate::route_label::{FIRST_ROUTE, PROBE, RouteLabel, UNMATCHED};
 use crate::route_options::RouteOptions;
 use crate::{Request, Response};
 use bytes::Bytes;
@@ -66,6 +66,8 @@ struct MethodRoute {
     handler: Rc<dyn Endpoint>,
     label: Rc<str>,
     options: Option<Rc<RouteOptions>>,
+    /// Its place among all routes, from [`FIRST_ROUTE`].
+    number: u32,
 }
 
 /// A route or a middleware that cannot be: a mistake in the program, found before the server
@@ -205,6 +207,7 @@ impl Router {
         }
         let answers = MethodRoute {
             label: format!("{method} {path}").into(),
+            number: UNMATCHED,
             method,
             handler,
             options: None,
@@ -324,7 +327,11 @@ enum Found<'a> {
 
 impl App {
     /// `body_bytes_max` is for the routes that do not have their own.
-    pub(crate) fn new(router: Router, health: &HealthConfig, body_bytes_max: u64) -> Self {
+    pub(crate) fn new(mut router: Router, health: &HealthConfig, body_bytes_max: u64) -> Self {
+        let all = router.routes.iter_mut().flat_map(|it| &mut it.methods);
+        for (number, route) in (FIRST_ROUTE..).zip(all) {
+            route.number = number;
+        }
         let are_there = router.options().next().is_some();
         let numbered = router.routes.iter().enumerate();
         let plain = numbered.filter(|(_, route)| !route.path.contains(['{', '}']));
@@ -389,6 +396,14 @@ impl App {
         matches!(found, Some(PlainPath::Probe(_)))
     }
 
+    /// What is shown of each route, by its number.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        let methods = self.routes.iter().flat_map(|route| &route.methods);
+        let labels = methods.map(|route| route.label.to_string());
+        let ours = ["unmatched", "health"].map(str::to_owned);
+        ours.into_iter().chain(labels).collect()
+    }
+
     /// Starts to answer a request, whose route is to be shown in `shown`. Runs user code.
     #[inline]
     pub(crate) fn start(
@@ -404,17 +419,18 @@ impl App {
                 if self.options.are_there {
                     self.note_options(Some(route));
                 }
-                shown.set(&route.label);
+                shown.set(&route.label, route.number);
                 &route.handler
             }
             Found::Fallback(handler) => {
                 self.note_options(None);
-                shown.clear();
+                shown.clear(UNMATCHED);
                 handler
             }
             other => {
                 self.note_options(None);
-                shown.clear();
+                let is_probe = matches!(other, Found::Probe(_));
+                shown.clear(if is_probe { PROBE } else { UNMATCHED });
                 return self.start_ours(&other, request, is_leaving, cx, response);
             }
         };

@@ -1,12 +1,13 @@
 //! A server: where it listens, on how many loops, and how it ends.
 
 use crate::accept::accept_until_draining;
+use crate::admin::{Admin, Loops};
 use crate::bounds::{Bounds, HalfClose, OnDisconnect};
 use crate::config::{Config, HealthConfig};
 use crate::drain::{DrainReport, drain_when_asked};
 use crate::error::ServerError;
 use crate::introspect::Socket;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, RouteBook};
 use crate::loop_state::LoopState;
 use crate::overload::Shedding;
 use crate::router::{App, Router};
@@ -20,6 +21,7 @@ use monoloop_runtime::net::{ListenOptions, TcpListener};
 use monoloop_runtime::{JoinHandle, Runtime, signal, spawn_named};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -43,6 +45,8 @@ pub struct Server {
     ledger: Ledger,
     #[cfg(feature = "tls")]
     tls: Option<TlsReloader>,
+    admin: Option<SocketAddr>,
+    loops: Loops,
 }
 
 /// What each loop of a server is told.
@@ -54,6 +58,7 @@ struct Settings {
     health: HealthConfig,
     drain_delay: Duration,
     drain_timeout: Duration,
+    server_timing: bool,
 }
 
 impl Server {
@@ -98,11 +103,14 @@ impl Server {
                 health: config.health.clone(),
                 drain_delay: config.drain.delay,
                 drain_timeout: config.drain.timeout,
+                server_timing: config.admin.server_timing,
             },
             runtime,
             ledger: Ledger::default(),
             #[cfg(feature = "tls")]
             tls: TlsConfig::from_section(&config.tls).map(TlsReloader::new),
+            admin: config.admin.listen,
+            loops: Loops::default(),
         }
     }
 
@@ -135,6 +143,31 @@ impl Server {
     #[must_use]
     pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.socket = Some(path.into());
+        self
+    }
+
+    /// Opens a listener beside the server's with its metrics (`/metrics`, for Prometheus), its
+    /// ledger (`/ledger`, as JSON) and its health (`/health`). It is on the first loop, has
+    /// limits of its own, and answers when the server is full and while it drains.
+    /// Who can reach it can read all of it. Default: none.
+    ///
+    /// Requests are timed, each by one reading of the clock, only with such a listener.
+    #[must_use]
+    pub fn admin(mut self, address: SocketAddr) -> Self {
+        self.admin = Some(address);
+        self
+    }
+
+    /// Has each response say in a field `Server-Timing` where its time went, in milliseconds, for
+    /// everybody to see: `queue` from when the loop found the request to the handler's first step,
+    /// `cpu` in the handler's steps, `wait` the rest up to its answer. Default off.
+    ///
+    /// How long it takes to write an answer is not known when its head is made, so `write` is that
+    /// of the answer before it on the same connection, and says so; the access log has them
+    /// all.
+    #[must_use]
+    pub fn server_timing(mut self, is_on: bool) -> Self {
+        self.settings.server_timing = is_on;
         self
     }
 
@@ -286,6 +319,7 @@ impl Server {
         Ok(Running {
             local_addr,
             ledger: self.ledger.clone(),
+            admin_addr: self.loops.admin_addr(),
             shutdown,
             loops,
         })
@@ -346,14 +380,23 @@ impl Server {
             .options()
             .filter_map(|options| options.body_bytes_max);
         limits.body_bytes_max = own.fold(body_bytes_max, u64::max);
+        let app = App::new(router, &settings.health, body_bytes_max);
+        let routes = self.admin.map(|_| RouteBook::new(app.labels()));
+        let is_first = !self.ledger.is_serving();
         let shared = LoopState::new(
-            App::new(router, &settings.health, body_bytes_max),
+            app,
             settings.timeouts,
             limits,
             settings.bounds,
-            self.ledger.new_book(),
+            self.ledger.new_book(routes),
             transports,
         );
+        shared.server_timing.set(settings.server_timing);
+        self.loops.add_this();
+        let admin = match self.admin.filter(|_| is_first) {
+            Some(address) => Some(self.open_admin(address, &shared)?),
+            None => None,
+        };
         let measuring = shared.overload.clone().map(|overload| {
             let measuring = overload.measure();
             spawn_named("overload", measuring)
@@ -367,7 +410,7 @@ impl Server {
         let socket = socket.cloned();
         let draining = spawn_named("drain", async move {
             let _open_until_drained = socket;
-            let drained = drain_when_asked(
+            let report = drain_when_asked(
                 &shared,
                 &shutdown,
                 accepting,
@@ -379,11 +422,16 @@ impl Server {
                 measuring.cancel();
                 let _cancelled = measuring.await;
             }
-            drained
+            shared.book.set_over();
+            if let Some(admin) = admin {
+                admin.close().await;
+            }
+            report
         });
         Ok(Serving {
             local_addr,
             ledger: self.ledger.clone(),
+            admin_addr: self.loops.admin_addr(),
             draining,
         })
     }
@@ -398,6 +446,21 @@ impl Server {
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
         })
+    }
+
+    fn open_admin(
+        &self,
+        address: SocketAddr,
+        shared: &Rc<LoopState>,
+    ) -> Result<Admin, ServerError> {
+        let opened = Admin::open(address, shared, &self.ledger, &self.loops);
+        let (admin, local_addr) = opened.map_err(|error| {
+            shared.book.set_over();
+            ServerError::Admin { address, error }
+        })?;
+        self.loops.set_admin_addr(local_addr);
+        tracing::info!(address = %local_addr, "metrics and health");
+        Ok(admin)
     }
 
     fn start_loops<F>(
@@ -481,6 +544,7 @@ impl Server {
 pub struct Serving {
     local_addr: SocketAddr,
     ledger: Ledger,
+    admin_addr: Option<SocketAddr>,
     draining: JoinHandle<DrainReport>,
 }
 
@@ -497,6 +561,12 @@ impl Serving {
         self.ledger.clone()
     }
 
+    /// Where its admin listener is, if it has one.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
+    }
+
     /// Waits until the server was told to end and has.
     ///
     /// # Cancel safety
@@ -511,6 +581,7 @@ impl Serving {
 pub struct Running {
     local_addr: SocketAddr,
     ledger: Ledger,
+    admin_addr: Option<SocketAddr>,
     shutdown: Shutdown,
     loops: Vec<thread::JoinHandle<DrainReport>>,
 }
@@ -526,6 +597,12 @@ impl Running {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.ledger.clone()
+    }
+
+    /// Where its admin listener is, if it has one.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
     }
 
     /// What tells it to end, from any thread.
@@ -551,7 +628,9 @@ fn announce(server: &Server, address: SocketAddr) {
 }
 
 fn report(drain: &DrainReport) {
-    let DrainReport { open, forced, took } = *drain;
+    let DrainReport {
+        open, forced, took, ..
+    } = drain;
     match forced {
         0 => tracing::info!(connections = open, ?took, "drained"),
         _ => tracing::warn!(

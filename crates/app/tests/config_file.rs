@@ -173,8 +173,8 @@ fn key_in_the_wrong_place_is_told_the_right_one() {
     refuses(
         "connections_max = 5\n",
         "server.toml:1: connections_max: unknown key; did you mean \"limits.connections_max\"? known \
-         keys and sections: [disconnect], [drain], [health], [limits], listen, [log], [overload], [runtime], \
-         socket, threads, [timeouts]",
+         keys and sections: [admin], [disconnect], [drain], [health], [limits], listen, [log], [overload], \
+         [runtime], socket, threads, [timeouts], [tls]",
     );
 }
 
@@ -183,8 +183,8 @@ fn unknown_section_is_refused_once_however_many_keys_it_has() {
     refuses(
         "[timeout]\nhead = \"5s\"\nidle = \"5s\"\n",
         "server.toml:1: timeout: unknown section; did you mean \"timeouts\"? known keys and \
-         sections: [disconnect], [drain], [health], [limits], listen, [log], [overload], [runtime], \
-         socket, threads, [timeouts]",
+         sections: [admin], [disconnect], [drain], [health], [limits], listen, [log], [overload], \
+         [runtime], socket, threads, [timeouts], [tls]",
     );
 }
 
@@ -409,4 +409,21 @@ fn file_that_cannot_be_read_is_named() {
 
     let error = Sources::new().file("/").load().unwrap_err().to_string();
     assert!(error.starts_with("/: cannot be read: "), "{error}");
+}
+
+#[test]
+fn admin_listener_is_an_address_or_off() {
+    let listen = |text: &[u8]| load(text).unwrap().admin.listen;
+    assert_eq!(listen(b""), None);
+    assert_eq!(listen(b"[admin]\nlisten = \"off\"\n"), None);
+    let address = "127.0.0.1:9100".parse().unwrap();
+    assert_eq!(
+        listen(b"[admin]\nlisten = \"127.0.0.1:9100\"\n"),
+        Some(address)
+    );
+    refuses(
+        "[admin]\nlisten = \"127.0.0.1\"\n",
+        "server.toml:2: admin.listen = \"127.0.0.1\": expected an IP address and a port; the port is \
+         missing: \"127.0.0.1:8080\", or \"off\"; write for example listen = \"off\" (the default)",
+    );
 }

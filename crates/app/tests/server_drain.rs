@@ -11,7 +11,7 @@ use std::time::Duration;
 use monoloop::config::{Config, DrainConfig};
 use monoloop::net::TcpStream;
 use monoloop::time::{self, sleep};
-use monoloop::{ClockMode, Request, Router, Runtime, Server, Shutdown, spawn};
+use monoloop::{ClockMode, HeldRequest, Request, Router, Runtime, Server, Shutdown, spawn};
 use server_common::{
     Client, Dropped, assert_balance, get, ms, patient_server, post, quiet, secs, serve, serve_with,
     server,
@@ -399,4 +399,60 @@ fn servers_on_one_loop_end_one_by_one() {
         waiting.await.unwrap();
         assert_eq!(site.get("/").await.text(), "root");
     });
+}
+
+#[test]
+fn what_holds_the_drain_and_what_was_cut_off_is_told_by_request() {
+    let hasty = server_that_drains(Duration::ZERO, secs(5));
+    let report = serve_with(&hasty, app, async |site| {
+        let asked = "GET /slow/3 HTTP/1.1\r\nHost: a\r\nX-Request-Id: three\r\n\r\n";
+        let mut three = site.send(asked).await;
+        let asked = "GET /slow/9 HTTP/1.1\r\nHost: a\r\nX-Request-Id: nine\r\n\r\n";
+        let mut nine = site.send(asked).await;
+        sleep(ms(500)).await;
+        let half =
+            "POST /echo HTTP/1.1\r\nHost: a\r\nX-Request-Id: half\r\nContent-Length: 9\r\n\r\n";
+        let mut half = site.send(half).await;
+        let _no_request = site.send("GET / HT").await;
+        quiet().await;
+        site.shutdown.drain();
+        three.answer().await.assert_last(200);
+        sleep(secs(5)).await;
+        for cut_off in [&mut nine, &mut half] {
+            let (answer, _) = cut_off.try_answer_to(&http::Method::GET).await;
+            assert!(answer.is_none(), "{answer:?}");
+        }
+    });
+    let told = |requests: &[HeldRequest]| -> Vec<(String, String, String)> {
+        let told = requests.iter().map(|it| {
+            let (id, phase) = (it.id.to_string(), it.phase.to_string());
+            (id, it.route.clone(), phase)
+        });
+        told.collect()
+    };
+    let line =
+        |id: &str, route: &str, phase: &str| (id.to_owned(), route.to_owned(), phase.to_owned());
+    let nine = line("nine", "GET /slow/{seconds}", "in its handler");
+    let half = line("half", "POST /echo", "receiving its body");
+    let three = line("three", "GET /slow/{seconds}", "in its handler");
+    assert_eq!(told(&report.held), [three, nine.clone(), half.clone()]);
+    assert_eq!(told(&report.forced_requests), [nine, half]);
+    assert_eq!(report.forced, 3);
+    assert!(report.forced_requests[0].age >= ms(5_500), "{report:?}");
+}
+
+#[test]
+fn only_so_many_requests_are_named() {
+    let hasty = server_that_drains(Duration::ZERO, secs(3));
+    let report = serve_with(&hasty, app, async |site| {
+        let mut slow = Vec::new();
+        for _ in 0..30 {
+            slow.push(site.send(get("/slow/9")).await);
+        }
+        quiet().await;
+        site.shutdown.drain();
+        sleep(secs(4)).await;
+    });
+    let named = (report.held.len(), report.forced_requests.len());
+    assert_eq!((named, report.forced), ((20, 20), 30));
 }

@@ -46,8 +46,8 @@ fn reasons_of(server: &Server, test: impl AsyncFnOnce(&Site)) -> Reasons {
 
 /// One connection that ended in `connection`, with requests that ended so.
 #[track_caller]
-fn assert_one(seen: Reasons, connection: Reason, requests: &[(Reason, u64)]) {
-    assert_eq!(seen, (vec![(connection, 1)], requests.to_vec()));
+fn assert_one(seen: &Reasons, connection: Reason, requests: &[(Reason, u64)]) {
+    assert_eq!(*seen, (vec![(connection, 1)], requests.to_vec()));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn what_is_answered_is_ok_whatever_the_answer() {
         client.finish();
         client.assert_closed().await;
     });
-    assert_one(seen, Reason::Ok, &[(Reason::Ok, 8)]);
+    assert_one(&seen, Reason::Ok, &[(Reason::Ok, 8)]);
     let responses = server.ledger().snapshot().responses;
     let by_class = (
         responses.success,
@@ -115,7 +115,7 @@ fn a_peer_that_breaks_the_protocol_or_a_bound_is_told_from_one_that_leaves() {
     let seen = reasons_of(&server(), async |site| {
         site.send(&long).await.rest().await;
     });
-    assert_one(seen, Reason::Limit, &[(Reason::Limit, 1)]);
+    assert_one(&seen, Reason::Limit, &[(Reason::Limit, 1)]);
 }
 
 #[test]
@@ -123,19 +123,19 @@ fn each_timeout_has_a_reason_of_its_own() {
     let seen = reasons_of(&server(), async |site| {
         site.send("GET / HTTP").await.rest().await;
     });
-    assert_one(seen, Reason::HeaderTimeout, &[(Reason::HeaderTimeout, 1)]);
+    assert_one(&seen, Reason::HeaderTimeout, &[(Reason::HeaderTimeout, 1)]);
 
     let seen = reasons_of(&server(), async |site| {
         site.connect().await.rest().await;
     });
-    assert_one(seen, Reason::HeaderTimeout, &[]);
+    assert_one(&seen, Reason::HeaderTimeout, &[]);
 
     let seen = reasons_of(&server(), async |site| {
         let mut client = site.connect().await;
         client.get("/").await.assert_kept(200);
         client.rest().await;
     });
-    assert_one(seen, Reason::IdleTimeout, &[(Reason::Ok, 1)]);
+    assert_one(&seen, Reason::IdleTimeout, &[(Reason::Ok, 1)]);
 
     let seen = reasons_of(&server(), async |site| {
         let half = post("/echo", "a body");
@@ -143,21 +143,25 @@ fn each_timeout_has_a_reason_of_its_own() {
         client.answer().await.assert_last(408);
         client.rest().await;
     });
-    assert_one(seen, Reason::BodyTimeout, &[(Reason::BodyTimeout, 1)]);
+    assert_one(&seen, Reason::BodyTimeout, &[(Reason::BodyTimeout, 1)]);
 
     let seen = reasons_of(&server(), async |site| {
         let mut client = site.send(get("/slow/100")).await;
         client.answer().await.assert_last(503);
         client.rest().await;
     });
-    assert_one(seen, Reason::HandlerTimeout, &[(Reason::HandlerTimeout, 1)]);
+    assert_one(
+        &seen,
+        Reason::HandlerTimeout,
+        &[(Reason::HandlerTimeout, 1)],
+    );
 
     let seen = reasons_of(&server(), async |site| {
         let _reads_nothing = site.send(get("/") + &get("/large")).await;
         sleep(secs(60)).await;
     });
     let requests = [(Reason::Ok, 1), (Reason::WriteTimeout, 1)];
-    assert_one(seen, Reason::WriteTimeout, &requests);
+    assert_one(&seen, Reason::WriteTimeout, &requests);
 }
 
 #[test]
@@ -169,12 +173,12 @@ fn a_fault_of_ours_is_told_from_the_peers() {
         client.finish();
         client.rest().await;
     });
-    assert_one(seen, Reason::Ok, &[(Reason::Ok, 1), (Reason::Panic, 1)]);
+    assert_one(&seen, Reason::Ok, &[(Reason::Ok, 1), (Reason::Panic, 1)]);
 
     let seen = reasons_of(&server(), async |site| {
         site.send(get("/breaks")).await.rest().await;
     });
-    assert_one(seen, Reason::BodyFailed, &[(Reason::BodyFailed, 1)]);
+    assert_one(&seen, Reason::BodyFailed, &[(Reason::BodyFailed, 1)]);
 }
 
 #[test]
@@ -183,7 +187,7 @@ fn a_peer_that_leaves_while_it_is_answered_has_left() {
         let client = site.send(get("/large")).await;
         client.reset("/").await;
     });
-    assert_one(seen, Reason::ClientClosed, &[(Reason::ClientClosed, 1)]);
+    assert_one(&seen, Reason::ClientClosed, &[(Reason::ClientClosed, 1)]);
 }
 
 #[test]
@@ -207,7 +211,7 @@ fn the_end_of_the_server_is_a_reason() {
         site.shutdown.drain();
         sleep(secs(6)).await;
     });
-    assert_one(seen, Reason::DrainForced, &[(Reason::DrainForced, 1)]);
+    assert_one(&seen, Reason::DrainForced, &[(Reason::DrainForced, 1)]);
 }
 
 #[test]

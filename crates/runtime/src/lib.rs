@@ -65,7 +65,7 @@ pub use config::Config;
 pub use context::{Context, ContextVar, InContext, Token};
 pub use driver::{DriverKind, UnknownDriver};
 pub use lag::{Histogram, Lag};
-pub use runtime::{Builder, Runtime, lag};
+pub use runtime::{Builder, Runtime, lag, loop_stats};
 pub use scope::{
     AllTasks, AsCompleted, CallHandle, GroupError, GroupFailure, GroupTask, JoinHandle, LoopEnded,
     LoopHandle, OnCancel, RemoteCallHandle, RunState, Shield, TaskGroup, TaskHandle, YieldNow,

@@ -150,6 +150,16 @@ pub fn lag() -> Lag {
     with_current(Core::lag)
 }
 
+/// [`Runtime::stats`], from inside of the loop.
+///
+/// # Panics
+/// When the thread has no loop.
+#[must_use]
+#[track_caller]
+pub fn loop_stats() -> LoopStats {
+    with_current(Core::stats)
+}
+
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime")

@@ -194,7 +194,7 @@ fn rest_of(lines: &Receiver<String>) -> String {
     }
 }
 
-fn address_in(line: &str) -> SocketAddr {
+pub(crate) fn address_in(line: &str) -> SocketAddr {
     let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ':';
     let mut words = line.split(|c| !is_part(c));
     let address = words.find_map(|word| word.parse().ok());

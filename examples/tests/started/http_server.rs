@@ -1,7 +1,7 @@
 //! The example `http_server`.
 
 use crate::client::Client;
-use crate::example::{Example, Server, path};
+use crate::example::{Example, Server, address_in, path};
 use serde_json::Value;
 use std::process::Command;
 
@@ -332,4 +332,26 @@ fn a_debug_mode_that_there_is_not_is_refused_with_what_there_is() {
         text.contains("MONOLOOP_DEBUG=\"maybe\"") && text.contains("set 1"),
         "{text}"
     );
+}
+
+#[test]
+fn watched_from_beside_it_tells_what_it_has_done() {
+    let flags = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let timing = ["--set", "admin.server_timing=true"];
+    let example = Example::start("http_server", &[&flags[..], &timing].concat());
+    let admin = address_in(&example.wait_for_line("metrics and health"));
+    let server = Server::wait_until_listening(example);
+
+    let (head, _) = server.connect().get("/plaintext");
+    let timing = head.field("server-timing").unwrap();
+    assert!(timing.starts_with("queue;dur="), "{timing}");
+
+    let (_, metrics) = Client::connect(admin).get("/metrics");
+    let counted = "monoloop_route_responses_total{route=\"GET /plaintext\",class=\"2xx\"} 1\n";
+    assert!(metrics.contains(counted), "{metrics}");
+    let (_, ledger) = Client::connect(admin).get("/ledger");
+    let ledger: Value = serde_json::from_str(&ledger).unwrap();
+    assert_eq!(ledger["requests"]["ended"]["ok"], 1);
+    server.ask_to_end();
+    server.wait_until_stopped();
 }

@@ -58,6 +58,8 @@ pub struct Config {
     /// see [`introspect`](crate::introspect). `None`, written `"off"` and the default: none.
     #[serde(with = "values::socket")]
     pub socket: Option<PathBuf>,
+    /// What is told to those who watch the server.
+    pub admin: AdminConfig,
     /// Bounds on what a peer may make the server hold.
     pub limits: LimitsConfig,
     /// How long a peer, or a handler, may take.
@@ -76,6 +78,21 @@ pub struct Config {
     pub tls: TlsSection,
     /// Bounds of the runtime below.
     pub runtime: RuntimeConfig,
+}
+
+/// What is told to those who watch the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Address of a listener of its own with the server's metrics, its ledger and its health, as in
+    /// `127.0.0.1:9100`. Who can reach it can read them. `None`, written `"off"` and the default:
+    /// none.
+    #[serde(with = "values::address_or_off")]
+    pub listen: Option<SocketAddr>,
+    /// Whether each response says in `Server-Timing` where its time went, for everybody to see.
+    /// Default off.
+    #[serde(deserialize_with = "values::switch")]
+    pub server_timing: bool,
 }
 
 /// Bounds on what a peer may make the server hold. Each is for one event loop,
@@ -298,6 +315,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             threads: 1,
             socket: None,
+            admin: AdminConfig::default(),
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
             disconnect: DisconnectConfig::default(),

@@ -86,7 +86,7 @@ pub(super) mod address {
 
     /// Names are not looked up: what a server binds must not depend on a
     /// resolver. The usual ways to miss get an answer of their own.
-    fn refusal(text: &str) -> String {
+    pub(super) fn refusal(text: &str) -> String {
         let expected = "expected an IP address and a port";
         let port = |text: &str| text.parse::<u16>().ok();
         let hint = match text.rsplit_once(':') {
@@ -110,6 +110,36 @@ pub(super) mod address {
             _ => return format!("{expected}; names are not looked up"),
         };
         format!("{expected}; {hint}")
+    }
+}
+
+/// An address with its port, or `"off"`.
+pub(super) mod address_or_off {
+    use super::*;
+    use std::net::SocketAddr;
+
+    const OFF: &str = "off";
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        address: &Option<SocketAddr>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match address {
+            None => to.serialize_str(OFF),
+            Some(address) => address::serialize(address, to),
+        }
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
+        read(from, |value| match value.as_str().unwrap_or_default() {
+            OFF => Ok(None),
+            text => match text.parse() {
+                Ok(address) => Ok(Some(address)),
+                Err(_) => Err(address::refusal(text) + ", or \"off\""),
+            },
+        })
     }
 }
 

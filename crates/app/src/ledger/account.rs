@@ -2,6 +2,8 @@
 
 use super::Reason;
 use super::book::LoopBook;
+use crate::request_log::{Record, RequestLog};
+use monoloop_runtime::time;
 use std::sync::Arc;
 use std::thread;
 
@@ -27,6 +29,8 @@ pub(crate) struct Account {
     /// A request has begun whose answer is not whole.
     is_running: bool,
     verdict: Option<Reason>,
+    /// Where requests leave lines when they end.
+    log: Option<Box<RequestLog>>,
 }
 
 impl Account {
@@ -37,6 +41,7 @@ impl Account {
             unwritten: 0,
             is_running: false,
             verdict: None,
+            log: None,
         }
     }
 
@@ -54,6 +59,9 @@ impl Account {
         debug_assert!(self.is_running, "an answer is to a request");
         self.is_running = false;
         self.unwritten += 1;
+        if let Some(log) = &mut self.log {
+            log.answer_is_whole();
+        }
     }
 
     /// The system has taken all of the output.
@@ -64,6 +72,9 @@ impl Account {
                 .requests
                 .end(Reason::Ok, u64::from(self.unwritten));
             self.unwritten = 0;
+            if let Some(log) = &mut self.log {
+                log.end_unwritten(Reason::Ok);
+            }
         }
     }
 
@@ -74,6 +85,9 @@ impl Account {
         debug_assert!(self.is_running, "what has not begun cannot end");
         self.is_running = false;
         self.book.requests.end(reason, 1);
+        if let Some(record) = self.log.as_mut().and_then(|log| log.running.take()) {
+            record.log(reason, time::now_precise());
+        }
         if closes && reason.costs_the_connection() {
             self.judge(reason);
         }
@@ -87,6 +101,22 @@ impl Account {
             self.begin_request();
         }
         self.end_request(reason, true);
+    }
+
+    /// What leaves a line when the request that is about to begin, or runs, ends.
+    pub(crate) fn watch(&mut self, record: Record) {
+        self.watched().running = Some(record);
+    }
+
+    /// Where it is kept what leaves lines.
+    pub(crate) fn watched(&mut self) -> &mut RequestLog {
+        self.log.get_or_insert_default()
+    }
+
+    /// Changes what is remembered of the request that runs, if it is.
+    #[cold]
+    pub(crate) fn record<R>(&mut self, change: impl FnOnce(&mut Record) -> R) -> Option<R> {
+        self.log.as_mut()?.running.as_mut().map(change)
     }
 
     /// The connection ends in this reason, whatever may happen while it is closed. What was
@@ -115,6 +145,10 @@ impl Drop for Account {
         let owed = u64::from(self.unwritten) + u64::from(self.is_running);
         if owed > 0 {
             self.book.requests.end(reason, owed);
+        }
+        if let Some(log) = &mut self.log {
+            log.answer_is_whole();
+            log.end_unwritten(reason);
         }
         self.book.connections.end(reason, 1);
     }

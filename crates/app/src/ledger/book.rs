@@ -1,6 +1,7 @@
 //! The numbers of one loop: written by it, read by whoever wants to.
 
 use super::Reason;
+use super::routes::RouteBook;
 use super::snapshot::{Responses, Tally};
 use http::StatusCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -62,9 +63,28 @@ pub(crate) struct LoopBook {
     /// As the loop keeps them, which is not by accounts.
     open: AtomicUsize,
     is_forcing: AtomicBool,
+    is_over: AtomicBool,
+    /// Where somebody looks at it.
+    pub(crate) routes: Option<RouteBook>,
 }
 
 impl LoopBook {
+    pub(crate) fn new(routes: Option<RouteBook>) -> Self {
+        LoopBook {
+            routes,
+            ..LoopBook::default()
+        }
+    }
+
+    /// The loop has ended its serving.
+    pub(crate) fn set_over(&self) {
+        self.is_over.store(true, Relaxed);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Relaxed)
+    }
+
     /// A response's head was encoded.
     #[inline]
     pub(crate) fn count_response(&self, status: StatusCode) {

@@ -43,9 +43,9 @@ pub struct Responses {
 }
 
 /// What is wrong with a ledger: a defect of the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unbalanced {
-    ledger: LedgerSnapshot,
+    ledger: Box<LedgerSnapshot>,
     what: &'static str,
 }
 
@@ -60,7 +60,7 @@ impl LedgerSnapshot {
     pub fn check(&self) -> Result<(), Unbalanced> {
         let wrong = |what| {
             Err(Unbalanced {
-                ledger: *self,
+                ledger: Box::new(*self),
                 what,
             })
         };
@@ -170,7 +170,7 @@ impl fmt::Display for Unbalanced {
             requests,
             open,
             ..
-        } = self.ledger;
+        } = &*self.ledger;
         write!(
             f,
             "the ledger does not balance: {}; connections: {connections}, {open} are open; \

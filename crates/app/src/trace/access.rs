@@ -1,5 +1,6 @@
 //! The access log: one line for each request.
 
+use crate::Reason;
 use std::time::Duration;
 
 /// The target of access lines. They are ordinary events at level `info`; the
@@ -19,16 +20,29 @@ pub fn access_enabled() -> bool {
 /// line has it as every other line does.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessLine<'a> {
-    /// The method, as in `GET`.
+    /// The method, as in `GET`; of a request that was refused, what stands in its place.
     pub method: &'a str,
-    /// The path without its query, as the peer sent it.
+    /// The path without its query, as the peer sent it; of a request that was refused, as much as
+    /// has come of it.
     pub path: &'a str,
-    /// The status of the response.
+    /// The status of the response, 0 when there was none.
     pub status: u16,
     /// Bytes of the response's body.
     pub bytes: u64,
-    /// From the request's first byte to the response's last.
+    /// From when the loop found the request to when the system had taken the last byte of the
+    /// response, or the request ended otherwise: the sum of the four parts.
     pub duration: Duration,
+    /// In which reason it ended.
+    pub reason: Reason,
+    /// From when the loop found the request to the first step of its handler.
+    pub queue: Duration,
+    /// In steps of its handler, middleware included.
+    pub cpu: Duration,
+    /// From the first step to the answer, without the steps: the handler waited for something,
+    /// or was ready and other tasks had their turn.
+    pub wait: Duration,
+    /// From the answer on. A body that is streamed is made in it.
+    pub write: Duration,
 }
 
 impl AccessLine<'_> {
@@ -40,8 +54,26 @@ impl AccessLine<'_> {
             status,
             bytes,
             duration,
+            reason,
+            queue,
+            cpu,
+            wait,
+            write,
         } = *self;
-        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        tracing::info!(target: ACCESS_TARGET, method, path, status, bytes, duration_us, "request");
+        let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(
+            target: ACCESS_TARGET,
+            method,
+            path,
+            status,
+            bytes,
+            duration_us = us(duration),
+            reason = reason.name(),
+            queue_us = us(queue),
+            cpu_us = us(cpu),
+            wait_us = us(wait),
+            write_us = us(write),
+            "request"
+        );
     }
 }

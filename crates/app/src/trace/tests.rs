@@ -12,6 +12,7 @@ use tracing::{Level, debug, error, info, info_span, warn};
 use super::access::{AccessLine, access_enabled};
 use super::init::{Guard, assemble};
 use super::output::Output;
+use crate::Reason;
 use crate::config::{LogConfig, LogFormat};
 
 thread_local! {
@@ -322,6 +323,11 @@ fn access_lines_follow_their_switch_whatever_the_filter_says() {
         status: 200,
         bytes: 13,
         duration: Duration::from_micros(1500),
+        reason: Reason::Ok,
+        queue: Duration::from_micros(100),
+        cpu: Duration::from_micros(300),
+        wait: Duration::from_micros(1000),
+        write: Duration::from_micros(100),
     };
     for (filter, access) in [("error", true), ("trace,monoloop::access=trace", false)] {
         let config = LogConfig {
@@ -336,7 +342,8 @@ fn access_lines_follow_their_switch_whatever_the_filter_says() {
             });
         });
         let expected = " INFO monoloop::access: request method=GET path=\"/a b\" status=200 bytes=13 \
-                        duration_us=1500 request_id=r1\n";
+                        duration_us=1500 reason=ok queue_us=100 cpu_us=300 wait_us=1000 write_us=100 \
+                        request_id=r1\n";
         assert_eq!(lines.contains(expected), access, "{lines}");
     }
 }

@@ -212,6 +212,16 @@ impl Connection {
         self.buffer.len()
     }
 
+    /// What has come of a head that was not handed out: to be looked at before
+    /// [`next_event`](Self::next_event), for a log of what is refused. Empty elsewhere.
+    #[must_use]
+    pub fn head_so_far(&self) -> &[u8] {
+        match self.recv {
+            Recv::Head(_) => &self.buffer,
+            _ => &[],
+        }
+    }
+
     /// Whether it is between requests with nothing received of the next one.
     #[inline]
     #[must_use]

@@ -1,0 +1,209 @@
+//! Every request leaves one line when it ends: what it was, in which reason it ended, and where
+//! its time went.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod server_common;
+
+use monoloop::time::sleep;
+use monoloop::{Request, Router, Server};
+use server_common::{Site, get, ms, post, quiet, secs, serve_with, server};
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+fn app() -> Router {
+    Router::new()
+        .get("/", |_| async { "root" })
+        .get("/slow/{seconds}", |request: Request| async move {
+            let seconds = request.param("seconds").unwrap().parse().unwrap();
+            sleep(secs(seconds)).await;
+            "slow"
+        })
+        .get("/large", |_| async { vec![b'x'; 40_000_000] })
+        .post("/echo", |request: Request| async {
+            request.into_bytes().await
+        })
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The fields of an access line.
+type Line = HashMap<String, String>;
+
+/// The access lines that `test` leaves.
+fn lines_of(server: &Server, test: impl AsyncFnOnce(&Site)) -> Vec<Line> {
+    let log = Log::default();
+    let to = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || to.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || serve_with(server, app, test));
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines = log
+        .lines()
+        .filter_map(|line| line.split_once(" monoloop::access: request "));
+    let lines = lines.map(|(_, fields)| {
+        let fields = fields.split(' ').filter_map(|field| field.split_once('='));
+        fields
+            .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
+            .collect()
+    });
+    lines.collect()
+}
+
+/// Method, path, status and reason of each.
+fn told(lines: &[Line]) -> Vec<String> {
+    let told = lines.iter().map(|line| {
+        let of = |name: &str| line[name].as_str();
+        format!(
+            "{} {} {} {}",
+            of("method"),
+            of("path"),
+            of("status"),
+            of("reason")
+        )
+    });
+    told.collect()
+}
+
+fn us(line: &Line, name: &str) -> u64 {
+    line[&format!("{name}_us")].parse().unwrap()
+}
+
+#[test]
+fn each_request_leaves_one_line_with_the_reason_of_its_end() {
+    let lines = lines_of(&server(), async |site| {
+        let mut client = site
+            .send(get("/?secret") + &get("/nowhere") + &get("/slow/1"))
+            .await;
+        for status in [200, 404, 200] {
+            client.answer().await.assert_kept(status);
+        }
+        client.send(get("/slow/100")).await;
+        client.answer().await.assert_last(503);
+        client.rest().await;
+        let half = post("/echo", "a body");
+        let _ = site.send(&half[..half.len() - 3]).await;
+        quiet().await;
+        let mut last = site.send(get("/slow/2")).await;
+        quiet().await;
+        site.shutdown.drain();
+        last.answer().await.assert_last(200);
+    });
+    let expected = [
+        "GET / 200 ok",
+        "GET /nowhere 404 ok",
+        "GET /slow/1 200 ok",
+        "GET /slow/100 503 handler_timeout",
+        "POST /echo 400 client_closed",
+        "GET /slow/2 200 ok",
+    ];
+    assert_eq!(told(&lines), expected);
+}
+
+#[test]
+fn what_is_refused_leaves_a_line_with_what_was_understood_of_it() {
+    let lines = lines_of(&server(), async |site| {
+        for sent in [
+            "GET /no-host HTTP/1.1\r\n\r\n",
+            "nonsense\r\n\r\n",
+            "GET /a\u{1b}[31m HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+            "GET /trickles HTTP/1.1\r\nHo",
+        ] {
+            site.send(sent).await.rest().await;
+        }
+        // One that says nothing has no request.
+        site.connect().await.rest().await;
+    });
+    let told = told(&lines);
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert_eq!(told[0], "GET /no-host 400 parse_error");
+    assert_eq!(told[1], "nonsense  400 parse_error");
+    assert!(
+        told[2].starts_with("GET /a") && !told[2].contains('\u{1b}'),
+        "{told:?}"
+    );
+    assert_eq!(told[3], "POST /echo 400 parse_error");
+    assert_eq!(told[4], "GET /trickles 408 header_timeout");
+    assert!(lines.iter().all(|line| line.contains_key("path")));
+}
+
+#[test]
+fn what_is_cut_off_leaves_a_line_too() {
+    let hasty = server().drain_timeout(secs(5));
+    let lines = lines_of(&hasty, async |site| {
+        let _runs = site.send(get("/slow/20")).await;
+        quiet().await;
+        site.shutdown.drain();
+        sleep(secs(6)).await;
+    });
+    assert_eq!(told(&lines), ["GET /slow/20 0 drain_forced"]);
+}
+
+#[test]
+fn the_parts_of_the_time_add_up_and_say_where_it_went() {
+    let lines = lines_of(&server(), async |site| {
+        site.get("/slow/3").await;
+        let mut slow_reader = site.send(get("/large")).await;
+        sleep(secs(7)).await;
+        slow_reader.answer().await.assert_kept(200);
+    });
+    for line in &lines {
+        let parts = ["queue", "cpu", "wait", "write"].map(|part| us(line, part));
+        let all = us(line, "duration");
+        assert!(parts.iter().sum::<u64>().abs_diff(all) <= 4, "{line:?}");
+    }
+    let second = 1_000_000;
+    assert!(us(&lines[0], "wait") >= 3 * second && us(&lines[0], "write") < second);
+    assert!(us(&lines[1], "wait") < second && us(&lines[1], "write") >= 7 * second);
+}
+
+#[test]
+fn server_timing_is_told_only_where_it_is_asked_for() {
+    serve_with(&server(), app, async |site| {
+        assert_eq!(site.get("/").await.field("server-timing"), None);
+    });
+    serve_with(&server().server_timing(true), app, async |site| {
+        let mut client = site.connect().await;
+        for (path, wait_ms) in [
+            ("/", 0.0),
+            ("/slow/3", 3000.0),
+            ("/nowhere", 0.0),
+            ("/large", 0.0),
+        ] {
+            let answer = client.get(path).await;
+            let value = answer.field("server-timing").unwrap();
+            let value = value.replace(";desc=\"previous\"", "");
+            let parts: Vec<(&str, f64)> = value
+                .split(", ")
+                .map(|part| part.split_once(";dur=").unwrap())
+                .map(|(name, ms)| (name, ms.parse().unwrap()))
+                .collect();
+            let names: Vec<_> = parts.iter().map(|(name, _)| *name).collect();
+            let of_this = ["queue", "cpu", "wait"];
+            match path {
+                "/" => assert_eq!(names, of_this),
+                _ => assert_eq!(names, [&of_this[..], &["write"]].concat()),
+            }
+            assert!(
+                parts[2].1 >= wait_ms && parts[2].1 < wait_ms + 1000.0,
+                "{value}"
+            );
+        }
+        sleep(ms(1)).await;
+    });
+}
