@@ -8,9 +8,10 @@ mod server_common;
 use monoloop::time::sleep;
 use monoloop::{Request, Router, Server};
 use server_common::{Site, get, ms, post, quiet, secs, serve_with, server};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 fn app() -> Router {
     Router::new()
@@ -26,12 +27,16 @@ fn app() -> Router {
         })
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was logged on this thread, which is one test's.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LOG.with_borrow_mut(|log| log.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -39,19 +44,24 @@ impl Write for Log {
     }
 }
 
+/// One log for all tests: with one for each, whether a line is wanted would be found out while
+/// others come and go.
+fn start_log() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let log = tracing_subscriber::fmt().with_ansi(false);
+        log.with_writer(|| Log).init();
+    });
+}
+
 /// The fields of an access line.
 type Line = HashMap<String, String>;
 
 /// The access lines that `test` leaves.
 fn lines_of(server: &Server, test: impl AsyncFnOnce(&Site)) -> Vec<Line> {
-    let log = Log::default();
-    let to = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || to.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || serve_with(server, app, test));
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    start_log();
+    serve_with(server, app, test);
+    let log = String::from_utf8(LOG.take()).unwrap();
     let lines = log
         .lines()
         .filter_map(|line| line.split_once(" monoloop::access: request "));
