@@ -306,6 +306,7 @@ fn each_timeout_is_its_own() {
         body: Some(secs(3)),
         handler: Some(secs(4)),
         write: None,
+        tls_handshake: None,
     };
     serve_with(&server_with(timeouts), app, async |site| {
         let seconds = async |client: &mut Client| {
