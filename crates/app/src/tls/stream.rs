@@ -101,7 +101,7 @@ impl TlsStream {
             return Err(HandshakeFailure::PlainHttp);
         };
         if let Err(error) = session.receive(received, None) {
-            tracing::debug!(%error, "TLS handshake refused");
+            tracing::debug!(peer = ?self.tcp.peer_addr().ok(), %error, "TLS handshake refused");
             return Err(HandshakeFailure::Refused);
         }
         let name = asked_name();
@@ -118,6 +118,7 @@ impl TlsStream {
         if let Some(about) = Arc::get_mut(about) {
             about.learn(session.state());
             tracing::debug!(
+                peer = ?self.tcp.peer_addr().ok(),
                 version = about.version(),
                 cipher_suite = about.cipher_suite(),
                 server_name = about.server_name(),
@@ -154,7 +155,7 @@ impl TlsStream {
             let mut opened = Chunk::empty();
             if let Err(error) = session.receive(&mut received, Some(&mut opened)) {
                 let _ = poll_flush(&mut self.tcp, session, &mut self.progress, cx);
-                tracing::debug!(%error, "TLS broken");
+                tracing::debug!(peer = ?self.tcp.peer_addr().ok(), %error, "TLS broken");
                 return Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, error)));
             }
             if !opened.is_empty() {
