@@ -407,3 +407,27 @@ fn file_that_cannot_be_read_is_named() {
     let error = Sources::new().file("/").load().unwrap_err().to_string();
     assert!(error.starts_with("/: cannot be read: "), "{error}");
 }
+
+#[test]
+#[cfg(feature = "tls")]
+fn several_certificates_are_an_array_and_are_printed_as_one() {
+    let text =
+        "[tls]\ncertificate = [\"./a,b.pem\", \"./c.pem\"]\nkey = [\"./a.key\", \"./c.key\"]\n";
+    let config = load(text.as_bytes()).unwrap();
+    assert_eq!(
+        config.tls.certificate,
+        ["./a,b.pem", "./c.pem"].map(PathBuf::from)
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("server.toml");
+    std::fs::write(&path, text).unwrap();
+    let printed = Sources::new().file(path).load().unwrap().to_string();
+    assert_eq!(load(printed.as_bytes()).unwrap(), config);
+
+    refuses(
+        "[tls]\ncertificate = []\n",
+        "server.toml:2: tls.certificate = []: expected \"off\", the path of a PEM file, as in \
+         \"/etc/tls/server.pem\" or \"./server.pem\", or several; write for example \
+         certificate = \"off\" (the default)",
+    );
+}

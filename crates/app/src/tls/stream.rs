@@ -78,7 +78,10 @@ impl TlsStream {
             }
             let mut chunk = ready!(self.tcp.poll_receive(cx)).map_err(broken)?;
             if chunk.is_empty() {
-                return Poll::Ready(Err(HandshakeFailure::Closed));
+                return Poll::Ready(Err(match self.handshake_bytes {
+                    0 => HandshakeFailure::NeverBegan,
+                    _ => HandshakeFailure::Closed,
+                }));
             }
             self.receive_handshake(&mut chunk)?;
         }
@@ -188,6 +191,11 @@ impl TlsStream {
             // Some of them are out, and one is kept back for the last.
             Poll::Pending => self.progress.min(self.unreported.saturating_sub(1)),
         };
+        debug_assert!(
+            self.unreported <= bytes.len(),
+            "the same bytes again, or more"
+        );
+        let count = count.min(bytes.len());
         self.progress = 0;
         self.unreported -= count;
         match flushed {
