@@ -498,7 +498,7 @@ impl Connection {
             self.reset();
             return broken;
         }
-        poll_fn(|cx| Poll::Ready(self.stream.say_goodbye(cx))).await;
+        poll_fn(|cx| self.stream.poll_goodbye(cx)).await;
         if lingers && self.stream.shutdown(Shutdown::Write).is_ok() {
             self.linger().await;
         }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use monoloop::cli::ServerArgs;
+#[cfg(feature = "tls")]
+use monoloop::config::{ClientAuth, TlsVersion};
 use monoloop::config::{Config, LogFormat, Origin, Sources};
 
 #[derive(Debug, Parser)]
@@ -282,7 +284,8 @@ fn bad_value_of_a_flag_names_the_flag() {
         &[],
         &["--set", "timeouts.idel=5s"],
         "--set timeouts.idel=5s: unknown key; did you mean \"idle\"? known keys in [timeouts]: body, \
-         body_bytes_per_second_min, handler, head, idle, write, write_bytes_per_second_min",
+         body_bytes_per_second_min, handler, head, idle, tls_handshake, write, \
+         write_bytes_per_second_min",
     );
 }
 
@@ -311,4 +314,77 @@ fn problems_are_told_from_file_to_environment_to_flags() {
     for start in starts {
         assert!(error.contains(start), "{error}");
     }
+}
+
+const CERTIFICATES: &str = "MONOLOOP_TLS_CERTIFICATE";
+const KEYS: &str = "MONOLOOP_TLS_KEY";
+
+#[test]
+#[cfg(feature = "tls")]
+fn certificates_are_one_file_or_several_and_say_what_clients_have_to_show() {
+    let config = load(
+        &[
+            (KEYS, "./a.key, ./b.key"),
+            ("MONOLOOP_TLS_VERSION_MIN", "1.3"),
+        ],
+        &[
+            "--tls-cert=./a.pem,./b.pem",
+            "--tls-key=./a.key,./b.key",
+            "--set",
+            "tls.client_auth=required",
+            "--set",
+            "tls.client_ca=/etc/ca.pem",
+        ],
+    );
+    let tls = config.unwrap().tls;
+    assert_eq!(tls.certificate, ["./a.pem", "./b.pem"].map(PathBuf::from));
+    assert_eq!(tls.key, ["./a.key", "./b.key"].map(PathBuf::from));
+    assert_eq!(tls.client_ca, [PathBuf::from("/etc/ca.pem")]);
+    assert_eq!(tls.client_auth, ClientAuth::Required);
+    assert_eq!(tls.version_min, TlsVersion::V1_3);
+}
+
+#[test]
+#[cfg(not(feature = "tls"))]
+fn certificates_are_refused_by_a_program_without_tls() {
+    refuses(
+        &[(CERTIFICATES, "./a.pem"), (KEYS, "./a.key")],
+        &[],
+        "MONOLOOP_TLS_CERTIFICATE=\"./a.pem\": stands beside key = \"./a.key\", yet this program \
+         was built without TLS; build it with the feature `tls` of monoloop",
+    );
+}
+
+#[test]
+fn tls_that_is_half_configured_is_refused() {
+    refuses(
+        &[(CERTIFICATES, "./a.pem")],
+        &[],
+        "MONOLOOP_TLS_CERTIFICATE=\"./a.pem\": is not as many files as key = \"off\", yet a \
+         certificate is of no use without its key; give one key for each, in the same order",
+    );
+    refuses(
+        &[("MONOLOOP_TLS_CLIENT_AUTH", "optional")],
+        &[],
+        "MONOLOOP_TLS_CLIENT_AUTH=\"optional\": stands beside client_ca = \"off\", yet \
+         certificates of clients have to come from somebody; name the authorities",
+    );
+    refuses(
+        &[("MONOLOOP_TLS_CLIENT_CA", "./ca.pem")],
+        &[],
+        "MONOLOOP_TLS_CLIENT_CA=\"./ca.pem\": stands beside client_auth = \"off\", yet no client \
+         is asked for a certificate; write \"required\" or \"optional\"",
+    );
+    refuses(
+        &[
+            ("MONOLOOP_TLS_KEY", "key"),
+            ("MONOLOOP_TLS_VERSION_MIN", "1.1"),
+        ],
+        &[],
+        "MONOLOOP_TLS_KEY=key: expected \"off\", the path of a PEM file, as in \
+         \"/etc/tls/server.pem\" or \"./server.pem\", or several; write for example \
+         MONOLOOP_TLS_KEY=off (the default)\n\
+         MONOLOOP_TLS_VERSION_MIN=1.1: expected \"1.2\" or \"1.3\"; write for example \
+         MONOLOOP_TLS_VERSION_MIN=1.2 (the default)",
+    );
 }

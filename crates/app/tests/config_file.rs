@@ -155,7 +155,7 @@ fn unknown_key_is_refused_with_its_line_and_the_likely_one() {
     refuses(
         "\n\n[timeouts]\nheed = \"5s\"\n",
         "server.toml:4: timeouts.heed: unknown key; did you mean \"head\"? known keys in \
-         [timeouts]: body, body_bytes_per_second_min, handler, head, idle, write, \
+         [timeouts]: body, body_bytes_per_second_min, handler, head, idle, tls_handshake, write, \
          write_bytes_per_second_min",
     );
 }
@@ -425,5 +425,29 @@ fn admin_listener_is_an_address_or_off() {
         "[admin]\nlisten = \"127.0.0.1\"\n",
         "server.toml:2: admin.listen = \"127.0.0.1\": expected an IP address and a port; the port is \
          missing: \"127.0.0.1:8080\", or \"off\"; write for example listen = \"off\" (the default)",
+    );
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn several_certificates_are_an_array_and_are_printed_as_one() {
+    let text =
+        "[tls]\ncertificate = [\"./a,b.pem\", \"./c.pem\"]\nkey = [\"./a.key\", \"./c.key\"]\n";
+    let config = load(text.as_bytes()).unwrap();
+    assert_eq!(
+        config.tls.certificate,
+        ["./a,b.pem", "./c.pem"].map(PathBuf::from)
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("server.toml");
+    std::fs::write(&path, text).unwrap();
+    let printed = Sources::new().file(path).load().unwrap().to_string();
+    assert_eq!(load(printed.as_bytes()).unwrap(), config);
+
+    refuses(
+        "[tls]\ncertificate = []\n",
+        "server.toml:2: tls.certificate = []: expected \"off\", the path of a PEM file, as in \
+         \"/etc/tls/server.pem\" or \"./server.pem\", or several; write for example \
+         certificate = \"off\" (the default)",
     );
 }

@@ -69,7 +69,7 @@ fn serve_tls(test: impl AsyncFnOnce(&Site, Settings)) {
     let authority = Authority::new();
     let server = server().tls(pem(&authority.issue(&["localhost"])));
     serve_with(&server, app, async |site| {
-        test(site, authority.client()).await
+        test(site, authority.client()).await;
     });
 }
 

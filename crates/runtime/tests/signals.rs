@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM as futures, in a child process that may be signalled.
+//! SIGINT, SIGTERM and SIGHUP as futures, in a child process that may be signalled.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
@@ -8,7 +8,7 @@ mod common;
 use common::child;
 use monoloop_runtime::signal::{self, SignalKind};
 use monoloop_runtime::{Runtime, spawn};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::raise;
 
 #[test]
@@ -27,6 +27,11 @@ fn each_signal_reaches_those_who_asked_for_it_and_the_process_lives() {
                 raise(SIGTERM).unwrap();
                 assert_eq!(terminate.recv().await, SignalKind::Terminate);
                 assert_eq!(either.recv().await, SignalKind::Terminate);
+                // Asked for later than the others.
+                let mut hangup = signal::hangup().unwrap();
+                raise(SIGHUP).unwrap();
+                assert_eq!(hangup.recv().await, SignalKind::Hangup);
+                assert_eq!(SignalKind::Hangup.to_string(), "SIGHUP");
                 assert_eq!(SignalKind::Terminate.to_string(), "SIGTERM");
                 assert_eq!(SignalKind::Interrupt.to_string(), "SIGINT");
             });

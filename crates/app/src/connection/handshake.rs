@@ -21,7 +21,9 @@ const DRAIN_GRACE: Duration = FIRST_REQUEST_GRACE.saturating_mul(5);
     allow(dead_code, reason = "a plain connection has no handshake")
 )]
 pub(crate) enum HandshakeFailure {
-    /// The peer has closed in the middle of it, or before it began.
+    /// The peer has closed before it said anything: so do those who look whether the port is open.
+    NeverBegan,
+    /// The peer has closed in the middle of it.
     Closed,
     /// The connection broke.
     Broken(ErrorKind),
@@ -37,6 +39,7 @@ pub(crate) enum HandshakeFailure {
 impl fmt::Display for HandshakeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            HandshakeFailure::NeverBegan => f.write_str("never began"),
             HandshakeFailure::Closed => f.write_str("the peer closed"),
             HandshakeFailure::Broken(kind) => write!(f, "broken: {kind}"),
             HandshakeFailure::PlainHttp => f.write_str("the peer speaks plain HTTP"),
@@ -64,8 +67,13 @@ impl Connection {
     fn poll_shake_hands(&mut self, cx: &Context<'_>, leaves: &mut bool) -> Poll<Result<(), End>> {
         if let Poll::Ready(shaken) = self.stream.poll_handshake(cx) {
             return Poll::Ready(shaken.map_err(|failure| {
-                if failure == HandshakeFailure::PlainHttp {
-                    self.answer_plain_http();
+                match failure {
+                    HandshakeFailure::NeverBegan => return End::Closed,
+                    HandshakeFailure::PlainHttp => self.answer_plain_http(),
+                    HandshakeFailure::Closed
+                    | HandshakeFailure::Broken(_)
+                    | HandshakeFailure::Refused
+                    | HandshakeFailure::TooLong => {}
                 }
                 End::HandshakeFailed(failure)
             }));

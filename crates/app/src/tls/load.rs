@@ -13,7 +13,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{UnbufferedServerConnection, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, Error, InconsistentKeys, RootCertStore, ServerConfig, version};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// The protocols that are spoken, by their names in ALPN.
@@ -99,31 +99,33 @@ fn load_key(
 }
 
 /// A certificate out of its time is served all the same: clients refuse it, and those who look
-/// after the server get to know why. The verifier judges the dates before anything else.
+/// after the server get to know why.
 fn warn_of_dates(file: &Pem, certified: &CertifiedKey, provider: &CryptoProvider) {
-    let Some(error) = verify_by_itself(certified, provider) else {
-        return;
-    };
-    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    if let Error::InvalidCertificate(
-        Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
-    ) = error
-    {
+    if let Some(error) = out_of_time(certified, provider) {
         tracing::warn!(%file, %error, "the certificate is out of its time, and clients will refuse it");
     }
 }
 
-fn verify_by_itself(certified: &CertifiedKey, provider: &CryptoProvider) -> Option<Error> {
+/// What a verifier says of a certificate's dates, which it judges before anything else: whatever
+/// else it says is for clients to say.
+fn out_of_time(certified: &CertifiedKey, provider: &CryptoProvider) -> Option<CertificateError> {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     let certificate = certified.cert.first()?;
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).ok()?;
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone().into());
-    // Whatever else is wrong with it is for clients to say.
-    let anybody = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
-    let verifier = verifier.build().ok()?;
-    let verified = verifier.verify_server_cert(certificate, &[], &anybody, &[], UnixTime::now());
-    verified.err()
+    let provider = Arc::new(provider.clone());
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build();
+    let anybody = ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST));
+    let now = UnixTime::now();
+    let verified = verifier
+        .ok()?
+        .verify_server_cert(certificate, &[], &anybody, &[], now);
+    match verified {
+        Err(Error::InvalidCertificate(
+            error @ (Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }),
+        )) => Some(error),
+        Ok(_) | Err(_) => None,
+    }
 }
 
 fn client_verifier(
@@ -150,4 +152,33 @@ fn client_verifier(
     };
     let verifier = verifier.build().map_err(TlsError::ClientAuthorities)?;
     Ok(Some(verifier))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    fn judged(from: i32, until: i32) -> Option<CertificateError> {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let provider = default_provider();
+        let private = key.serialize_der().try_into().expect("a key");
+        let private = provider.key_provider.load_private_key(private);
+        let private = private.expect("a key of a kind that is known");
+        let certified = CertifiedKey::new(vec![certificate.into()], private);
+        out_of_time(&certified, &provider)
+    }
+
+    #[test]
+    fn a_certificate_out_of_its_time_is_noticed() {
+        assert_eq!(judged(2001, 4000), None);
+        let expired = judged(2001, 2002).expect("it has expired");
+        assert!(expired.to_string().contains("expired"), "{expired}");
+        let early = judged(3999, 4000).expect("it is not valid yet");
+        assert!(early.to_string().contains("not valid yet"), "{early}");
+    }
 }

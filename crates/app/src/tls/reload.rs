@@ -25,7 +25,7 @@ impl TlsReloader {
     }
 
     /// Reads the files anew. Blocks: on a loop, call it in
-    /// [`spawn_blocking`](crate::spawn_blocking).
+    /// [`spawn_blocking`].
     ///
     /// # Errors
     /// When something is wrong with the files; then everything stays as it is.

@@ -255,3 +255,128 @@ fn append(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::{Pem, TlsConfig};
+    use rustls::client::ClientConfig;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::{ClientConnection, RootCertStore};
+    use std::io::{Read, Write};
+
+    /// The two ends of a connection that are not connected.
+    fn ends() -> (ClientConnection, Session) {
+        let names = vec!["localhost".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let config = TlsConfig::new(Pem::text(&certificate), Pem::text(&key));
+        let config = crate::tls::load::load(&config).expect("it was made just now");
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM");
+        roots.add(root).expect("a certificate");
+        let provider = rustls::crypto::ring::default_provider();
+        let client = ClientConfig::builder_with_provider(provider.into())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").expect("a name");
+        let client = ClientConnection::new(client.into(), name).expect("a client");
+        (client, Session::new(config).expect("a session"))
+    }
+
+    fn sent(client: &mut ClientConnection) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut sent).expect("it fits");
+        }
+        sent
+    }
+
+    /// Has both say what they have to say until neither has.
+    fn converse(client: &mut ClientConnection, server: &mut Session) {
+        loop {
+            let mut flight = sent(client);
+            server.receive(&mut flight, None).expect("no fault");
+            let mut answer = server.outgoing();
+            if flight.is_empty() && answer.is_empty() {
+                return;
+            }
+            while !answer.is_empty() {
+                client.read_tls(&mut answer).expect("it is in memory");
+                client.process_new_packets().expect("no fault");
+            }
+            server.advance(server.outgoing().len());
+        }
+    }
+
+    fn memory(session: &Session) -> usize {
+        session.incoming.capacity() + session.outgoing.capacity() + session.opened.capacity()
+    }
+
+    #[test]
+    fn a_session_that_waits_holds_no_buffer() {
+        let (mut client, mut server) = ends();
+        assert_eq!(memory(&server), 0);
+        converse(&mut client, &mut server);
+        assert!(!server.state().is_handshaking());
+        assert_eq!(memory(&server), 0);
+
+        client.writer().write_all(b"ping").expect("room");
+        let mut record = sent(&mut client);
+        let (mut first, mut second) = (record[..9].to_vec(), record.split_off(9));
+        server.receive(&mut first, None).expect("no fault");
+        assert!(memory(&server) > 0, "half a record has to be somewhere");
+        // Something is sent while half a record is there.
+        server.seal(b"pong").expect("no fault");
+        server.receive(&mut second, None).expect("no fault");
+        assert_eq!(mem::take(&mut server.opened), b"ping");
+        converse(&mut client, &mut server);
+        let mut pong = [0; 4];
+        client.reader().read_exact(&mut pong).expect("it came");
+        assert_eq!(&pong, b"pong");
+        assert_eq!(memory(&server), 0);
+    }
+
+    #[test]
+    fn what_is_damaged_is_refused_or_waited_for_and_never_a_panic() {
+        for seed in 0..400 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let (mut client, mut server) = ends();
+            // In the hello, in the end of the handshake, or in what follows it.
+            for flight in 0..3 {
+                if flight == 2 {
+                    client.writer().write_all(b"some bytes").expect("room");
+                }
+                let mut bytes = sent(&mut client);
+                let is_damaged = random.u8(0..3) == 0;
+                if is_damaged && !bytes.is_empty() {
+                    for _ in 0..random.usize(1..4) {
+                        let at = random.usize(0..bytes.len());
+                        bytes[at] = random.u8(..);
+                    }
+                    bytes.truncate(random.usize(0..=bytes.len()));
+                }
+                let pieces = random.usize(1..200);
+                let received = bytes
+                    .chunks_mut(pieces)
+                    .try_for_each(|piece| server.receive(piece, None));
+                if received.is_err() {
+                    assert!(server.has_failed);
+                    break;
+                }
+                let _ = server.seal(b"an answer");
+                let mut answer = server.outgoing();
+                while !answer.is_empty() && client.read_tls(&mut answer).is_ok() {
+                    if client.process_new_packets().is_err() {
+                        break;
+                    }
+                }
+                server.advance(server.outgoing().len());
+            }
+            assert!(memory(&server) < 128 * 1024);
+        }
+    }
+}

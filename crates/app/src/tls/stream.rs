@@ -78,7 +78,10 @@ impl TlsStream {
             }
             let mut chunk = ready!(self.tcp.poll_receive(cx)).map_err(broken)?;
             if chunk.is_empty() {
-                return Poll::Ready(Err(HandshakeFailure::Closed));
+                return Poll::Ready(Err(match self.handshake_bytes {
+                    0 => HandshakeFailure::NeverBegan,
+                    _ => HandshakeFailure::Closed,
+                }));
             }
             self.receive_handshake(&mut chunk)?;
         }
@@ -101,7 +104,7 @@ impl TlsStream {
             return Err(HandshakeFailure::PlainHttp);
         };
         if let Err(error) = session.receive(received, None) {
-            tracing::debug!(%error, "TLS handshake refused");
+            tracing::debug!(peer = ?self.tcp.peer_addr().ok(), %error, "TLS handshake refused");
             return Err(HandshakeFailure::Refused);
         }
         let name = asked_name();
@@ -118,6 +121,7 @@ impl TlsStream {
         if let Some(about) = Arc::get_mut(about) {
             about.learn(session.state());
             tracing::debug!(
+                peer = ?self.tcp.peer_addr().ok(),
                 version = about.version(),
                 cipher_suite = about.cipher_suite(),
                 server_name = about.server_name(),
@@ -154,7 +158,7 @@ impl TlsStream {
             let mut opened = Chunk::empty();
             if let Err(error) = session.receive(&mut received, Some(&mut opened)) {
                 let _ = poll_flush(&mut self.tcp, session, &mut self.progress, cx);
-                tracing::debug!(%error, "TLS broken");
+                tracing::debug!(peer = ?self.tcp.peer_addr().ok(), %error, "TLS broken");
                 return Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, error)));
             }
             if !opened.is_empty() {
@@ -187,6 +191,11 @@ impl TlsStream {
             // Some of them are out, and one is kept back for the last.
             Poll::Pending => self.progress.min(self.unreported.saturating_sub(1)),
         };
+        debug_assert!(
+            self.unreported <= bytes.len(),
+            "the same bytes again, or more"
+        );
+        let count = count.min(bytes.len());
         self.progress = 0;
         self.unreported -= count;
         match flushed {

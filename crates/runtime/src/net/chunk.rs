@@ -108,8 +108,10 @@ mod tests {
 
     #[test]
     fn an_empty_chunk_takes_what_fits_and_can_be_written_over() {
-        let mut config = Config::default();
-        config.receive_buffer_bytes = 4;
+        let config = Config {
+            receive_buffer_bytes: 4,
+            ..Config::default()
+        };
         let mut runtime = Runtime::builder().config(config).build().expect("a loop");
         runtime.block_on(async {
             let mut chunk = Chunk::empty();
