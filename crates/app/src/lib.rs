@@ -63,11 +63,8 @@ mod shutdown;
 mod standard_fields;
 mod timeouts;
 pub mod trace;
-#[cfg_attr(
-    not(feature = "websocket"),
-    allow(dead_code, reason = "what upgrades is behind a feature")
-)]
 mod upgrade;
+mod upgraded;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
@@ -82,6 +79,7 @@ pub use router::{RouteError, Router};
 pub use server::{Running, Server, Serving, raise_descriptor_limit};
 pub use shutdown::Shutdown;
 pub use timeouts::Timeouts;
+pub use upgraded::Upgraded;
 
 pub use bytes::Bytes;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
