@@ -17,7 +17,9 @@ fn main() -> ExitCode {
 
 fn routes() -> Router {
     Router::new()
-        .get("/", async |_| Response::html(include_str!("events/page.html")))
+        .get("/", async |_| {
+            Response::html(include_str!("events/page.html"))
+        })
         .get("/events", events)
 }
 

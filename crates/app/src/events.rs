@@ -106,7 +106,11 @@ impl Event {
 
     fn push_checked(&mut self, field: &str, value: &str, forbidden: &[char]) {
         if value.contains(forbidden) {
-            tracing::error!(field, ?value, "a field of an event was left out: it holds a line break");
+            tracing::error!(
+                field,
+                ?value,
+                "a field of an event was left out: it holds a line break"
+            );
             return;
         }
         self.push(field, value);
@@ -165,10 +169,9 @@ impl Events {
     }
 
     /// The body that ends when this loop drains.
-    pub(crate) fn until_drain(mut self: Box<Self>, shared: &Rc<LoopState>) -> BodyStream {
+    pub(crate) fn until_drain(mut self, shared: &Rc<LoopState>) -> BodyStream {
         self.shared = Some(shared.clone());
-        let stream = *self;
-        Box::pin(stream)
+        Box::pin(self)
     }
 
     fn poll_keep_alive(&mut self, cx: &Context<'_>) -> Poll<Bytes> {
@@ -281,10 +284,19 @@ mod tests {
         for (event, lines) in [
             (Event::data("a"), "data: a\n\n"),
             (Event::data(""), "data: \n\n"),
-            (Event::data("a\nb\r\nc\rd\n"), "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n"),
-            (Event::data("\n\nevent: x"), "data: \ndata: \ndata: event: x\n\n"),
+            (
+                Event::data("a\nb\r\nc\rd\n"),
+                "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n",
+            ),
+            (
+                Event::data("\n\nevent: x"),
+                "data: \ndata: \ndata: event: x\n\n",
+            ),
             (Event::data(" a"), "data:  a\n\n"),
-            (Event::data("a").with_name("b").with_id("c"), "data: a\nevent: b\nid: c\n\n"),
+            (
+                Event::data("a").with_name("b").with_id("c"),
+                "data: a\nevent: b\nid: c\n\n",
+            ),
             (Event::data("a").with_name("b\ndata: c"), "data: a\n\n"),
             (Event::data("a").with_name("b\rc"), "data: a\n\n"),
             (Event::data("a").with_id("b\n\ndata: c"), "data: a\n\n"),

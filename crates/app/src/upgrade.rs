@@ -125,6 +125,11 @@ impl Follower {
         Followed::Done
     }
 
+    /// Runs `f` where what is logged has the id of the request.
+    pub(crate) fn in_context<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.context.run(f)
+    }
+
     /// Drops the future, whose destructors are as much the handler's own as the rest.
     pub(crate) fn stop(&mut self) {
         if let Some(future) = self.future.take() {

@@ -7,7 +7,9 @@ use monoloop::events::{Event, Events};
 use monoloop::net::TcpStream;
 use monoloop::sim;
 use monoloop::time::{self, sleep};
-use monoloop::{DrainReport, IntoResponse, REQUEST_ID, Request, Response, Router, Server, Shutdown};
+use monoloop::{
+    DrainReport, IntoResponse, REQUEST_ID, Request, Response, Router, Server, Shutdown,
+};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,7 +31,9 @@ fn serve(app: impl Fn() -> Router, test: impl AsyncFnOnce(&Shutdown)) -> DrainRe
 }
 
 async fn ask(path: &str, fields: &str) -> TcpStream {
-    let mut stream = TcpStream::connect("10.0.0.1:80".parse().unwrap()).await.unwrap();
+    let mut stream = TcpStream::connect("10.0.0.1:80".parse().unwrap())
+        .await
+        .unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
@@ -52,15 +56,23 @@ fn counting(request: &Request) -> Response {
     let first: u64 = seen.map_or(1, |seen: u64| seen + 1);
     Response::events(stream::unfold(first, async |n| {
         sleep(secs(1)).await;
-        Some((Event::data(format!("tick {n}")).with_id(n.to_string()), n + 1))
+        Some((
+            Event::data(format!("tick {n}")).with_id(n.to_string()),
+            n + 1,
+        ))
     }))
 }
 
 fn app() -> Router {
     Router::new()
-        .get("/counting", |request: Request| async move { counting(&request) })
+        .get(
+            "/counting",
+            |request: Request| async move { counting(&request) },
+        )
         .get("/silent", |_| async { Response::events(stream::pending()) })
-        .get("/mute", |_| async { Events::new(stream::pending()).keep_alive(None) })
+        .get("/mute", |_| async {
+            Events::new(stream::pending()).keep_alive(None)
+        })
 }
 
 #[test]
@@ -80,7 +92,10 @@ fn events_come_one_by_one_as_they_happen() {
         }
         for n in 1..=3 {
             let event = receive_until(&mut stream, "\n\n").await;
-            assert!(event.contains(&format!("data: tick {n}\nid: {n}\n\n")), "{event}");
+            assert!(
+                event.contains(&format!("data: tick {n}\nid: {n}\n\n")),
+                "{event}"
+            );
             assert_eq!((time::now() - began).as_secs(), n);
         }
     });
@@ -166,7 +181,9 @@ fn a_stream_runs_in_its_handlers_context_and_is_dropped_when_the_peer_has_gone()
 #[test]
 fn a_head_request_gets_no_events() {
     serve(app, async |_| {
-        let mut stream = TcpStream::connect("10.0.0.1:80".parse().unwrap()).await.unwrap();
+        let mut stream = TcpStream::connect("10.0.0.1:80".parse().unwrap())
+            .await
+            .unwrap();
         let request = b"HEAD /silent HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
         stream.write_all(request).await.unwrap();
         let head = receive_until(&mut stream, "\r\n\r\n").await;

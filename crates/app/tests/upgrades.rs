@@ -12,14 +12,15 @@ use std::net::Shutdown as Direction;
 use std::rc::Rc;
 use std::time::Duration;
 
-const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: other, Echo\r\n\r\n";
+const REQUEST: &str =
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: other, Echo\r\n\r\n";
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// Runs a test beside a server whose `/` goes on with `handler`, and drains it.
-fn serve<F>(handler: F, test: impl AsyncFnOnce(&Shutdown)) -> DrainReport
+fn serve<F>(handler: &F, test: impl AsyncFnOnce(&Shutdown)) -> DrainReport
 where
     F: AsyncFnOnce(Upgraded) + Clone + 'static,
 {
@@ -69,11 +70,14 @@ async fn until(stream: &mut TcpStream, end: &str) -> String {
 
 #[test]
 fn what_came_with_the_request_and_behind_it_comes_back_until_both_have_finished() {
-    serve(echo, async |_| {
+    serve(&echo, async |_| {
         let mut stream = connect(&format!("{REQUEST}early ")).await;
         let head = until(&mut stream, "early ").await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        assert!(head.contains("connection: upgrade\r\nupgrade: echo\r\n"), "{head}");
+        assert!(
+            head.contains("connection: upgrade\r\nupgrade: echo\r\n"),
+            "{head}"
+        );
         stream.write_all(b"late").await.unwrap();
         until(&mut stream, "late").await;
         let long = "x".repeat(500_000);
@@ -99,7 +103,7 @@ fn what_came_with_the_request_and_behind_it_comes_back_until_both_have_finished(
 
 #[test]
 fn who_does_not_ask_is_told_what_to_ask_for() {
-    serve(echo, async |_| {
+    serve(&echo, async |_| {
         for request in [
             REQUEST.replace("Echo", "h2c"),
             REQUEST.replace("Connection: upgrade", "Connection: close"),
@@ -131,7 +135,7 @@ fn a_handler_that_has_finished_still_receives() {
             hear.borrow_mut().extend_from_slice(&bytes);
         }
     };
-    serve(handler, async |_| {
+    serve(&handler, async |_| {
         let mut stream = connect(REQUEST).await;
         until(&mut stream, "to be said").await;
         assert!(stream.receive().await.unwrap().is_empty());
@@ -154,7 +158,7 @@ fn a_peer_that_does_not_read_is_cut_off_and_holds_bounded_memory() {
             }
         }
     };
-    serve(handler, async |_| {
+    serve(&handler, async |_| {
         let _stream = connect(REQUEST).await;
         sleep(secs(29)).await;
         let (bytes, error) = *wrote.borrow();
@@ -174,7 +178,7 @@ fn a_reset_is_told() {
         let error = stream.receive().await.unwrap_err();
         tell.replace(Some(error.kind()));
     };
-    serve(handler, async |_| {
+    serve(&handler, async |_| {
         let stream = connect(REQUEST).await;
         sleep(secs(1)).await;
         sim::net::reset(stream.local_addr().unwrap());
@@ -189,7 +193,7 @@ fn a_handler_learns_of_the_drain_and_ends_in_order() {
         stream.wait_for_drain().await;
         stream.write_all(b"good bye").await.unwrap();
     };
-    let report = serve(handler, async |shutdown| {
+    let report = serve(&handler, async |shutdown| {
         let mut stream = connect(REQUEST).await;
         sleep(secs(100)).await;
         let began = time::now();

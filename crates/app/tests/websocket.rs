@@ -159,13 +159,28 @@ fn a_request_that_is_no_handshake_is_told_what_is_missing() {
         let good = request("/", "");
         for (from, to, status, says) in [
             ("Upgrade: websocket\r\n", "", 426, "Upgrade: websocket"),
-            ("Upgrade: websocket", "Upgrade: h2c", 426, "Upgrade: websocket"),
-            ("Connection: Upgrade", "Connection: close", 426, "Connection: upgrade"),
+            (
+                "Upgrade: websocket",
+                "Upgrade: h2c",
+                426,
+                "Upgrade: websocket",
+            ),
+            (
+                "Connection: Upgrade",
+                "Connection: close",
+                426,
+                "Connection: upgrade",
+            ),
             ("HTTP/1.1", "HTTP/1.0", 426, "HTTP/1.1"),
             ("Version: 13", "Version: 8", 426, "version 13"),
             ("Version: 13", "Version: 13, 8", 426, "version 13"),
             ("Sec-WebSocket-Version: 13\r\n", "", 426, "version 13"),
-            ("dGhlIHNhbXBsZSBub25jZQ==", "c2hvcnQ=", 400, "Sec-WebSocket-Key"),
+            (
+                "dGhlIHNhbXBsZSBub25jZQ==",
+                "c2hvcnQ=",
+                400,
+                "Sec-WebSocket-Key",
+            ),
             ("dGhlIHNhbXBsZSBub25jZQ==", "", 400, "Sec-WebSocket-Key"),
             ("Host: a", "Host: a\r\nOrigin: https://b", 403, "origin"),
             ("Host: a", "Host: a\r\nOrigin: null", 403, "origin"),
@@ -192,7 +207,10 @@ fn a_handshake_is_read_as_loosely_as_it_has_to_be() {
             ("Upgrade: websocket", "upgrade: foo, WebSocket"),
             ("Connection: Upgrade", "Connection: keep-alive, uPGRADE"),
             ("Host: a", "Host: a\r\nOrigin: http://A"),
-            ("Host: a", "Host: a\r\nSec-WebSocket-Extensions: permessage-deflate"),
+            (
+                "Host: a",
+                "Host: a\r\nSec-WebSocket-Extensions: permessage-deflate",
+            ),
         ] {
             let changed = good.replacen(from, to, 1);
             assert_ne!(changed, good);
@@ -217,7 +235,10 @@ fn the_first_subprotocol_of_ours_that_is_offered_is_agreed_on() {
     };
     serve(app, async |_| {
         for (offer, agreed) in [
-            ("Sec-WebSocket-Protocol: v1.chat, v2.chat\r\n", Some("v2.chat")),
+            (
+                "Sec-WebSocket-Protocol: v1.chat, v2.chat\r\n",
+                Some("v2.chat"),
+            ),
             (
                 "Sec-WebSocket-Protocol: soap\r\nSec-WebSocket-Protocol: v1.chat\r\n",
                 Some("v1.chat"),
@@ -227,7 +248,10 @@ fn the_first_subprotocol_of_ours_that_is_offered_is_agreed_on() {
         ] {
             let sent = Client::send(address(), request("/", offer)).await;
             let answer = sent.unwrap().answer().await.unwrap();
-            assert_eq!((answer.status, answer.field("sec-websocket-protocol")), (101, agreed));
+            assert_eq!(
+                (answer.status, answer.field("sec-websocket-protocol")),
+                (101, agreed)
+            );
         }
     });
 }
@@ -287,22 +311,54 @@ fn a_peer_at_fault_is_told_so_and_the_handler_learns_why() {
     let table = [
         (unmasked, 1002, Frame(FrameError::Unmasked)),
         (frame(0xc1, b"a"), 1002, Frame(FrameError::ReservedBits)),
-        (frame(0x83, b"a"), 1002, Frame(FrameError::ReservedOpcode(3))),
-        (frame(0x8f, b"a"), 1002, Frame(FrameError::ReservedOpcode(15))),
-        (frame(0x09, b"a"), 1002, Frame(FrameError::FragmentedControl)),
-        (frame_announcing(0x89, 126, b""), 1002, Frame(FrameError::ControlTooLong)),
-        (vec![0x82, 0xfe, 0, 5], 1002, Frame(FrameError::MalformedLength)),
+        (
+            frame(0x83, b"a"),
+            1002,
+            Frame(FrameError::ReservedOpcode(3)),
+        ),
+        (
+            frame(0x8f, b"a"),
+            1002,
+            Frame(FrameError::ReservedOpcode(15)),
+        ),
+        (
+            frame(0x09, b"a"),
+            1002,
+            Frame(FrameError::FragmentedControl),
+        ),
+        (
+            frame_announcing(0x89, 126, b""),
+            1002,
+            Frame(FrameError::ControlTooLong),
+        ),
+        (
+            vec![0x82, 0xfe, 0, 5],
+            1002,
+            Frame(FrameError::MalformedLength),
+        ),
         (frame(0x80, b"a"), 1002, Protocol),
-        ([frame(0x01, b"a"), frame(0x81, b"b")].concat(), 1002, Protocol),
+        (
+            [frame(0x01, b"a"), frame(0x81, b"b")].concat(),
+            1002,
+            Protocol,
+        ),
         (frame(0x88, b"\x03"), 1002, Protocol),
         (frame(0x88, b"\x03\xe8\xff"), 1007, NotUtf8),
         (frame(0x81, b"\xc0\xaf"), 1007, NotUtf8),
         // Of a frame that has not come yet, but for the byte that is wrong.
         (frame_announcing(0x81, 1000, b"good \xff"), 1007, NotUtf8),
-        ([frame(0x01, b"\xce"), frame(0x00, b"\xff")].concat(), 1007, NotUtf8),
+        (
+            [frame(0x01, b"\xce"), frame(0x00, b"\xff")].concat(),
+            1007,
+            NotUtf8,
+        ),
         (frame(0x81, b"half of it: \xce"), 1007, NotUtf8),
         // Of which only the header came.
-        (frame_announcing(0x82, 2 * MIB, b""), 1009, TooLong { limit: MIB }),
+        (
+            frame_announcing(0x82, 2 * MIB, b""),
+            1009,
+            TooLong { limit: MIB },
+        ),
     ];
     for (sent, code, why) in table {
         let (app, told) = telling(Options::default());
@@ -332,18 +388,19 @@ fn what_came_before_a_fault_is_still_heard() {
     let (app, told) = telling(Options::default());
     serve(app, async |_| {
         let mut client = Client::open(address(), "/").await.unwrap();
-        let bytes = [frame(0x81, b"good"), frame(0x82, b"too"), frame(0xf1, b"bad")].concat();
+        let bytes = [
+            frame(0x81, b"good"),
+            frame(0x82, b"too"),
+            frame(0xf1, b"bad"),
+        ]
+        .concat();
         client.write(bytes).await.unwrap();
         assert_eq!(client.hear_close().await, 1002);
     });
     let fault = Err(Some(ReceiveError::Frame(FrameError::ReservedBits)));
     assert_eq!(
         *told.borrow(),
-        [
-            Ok(Message::text("good")),
-            Ok(Message::binary("too")),
-            fault
-        ]
+        [Ok(Message::text("good")), Ok(Message::binary("too")), fault]
     );
 }
 
@@ -422,6 +479,23 @@ fn a_handler_that_is_done_closes_behind_what_it_has_sent() {
         assert_eq!(client.hear().await.unwrap(), Some(Heard::text("one")));
         let long = client.hear().await.unwrap();
         assert!(long == Some(Heard::binary(vec![7; 200_000])));
+        assert_eq!(client.hear_close().await, 1000);
+    });
+}
+
+#[test]
+fn a_slow_reader_gets_all_that_was_sent_before_the_close() {
+    let app = || {
+        at_root(Options::default(), async |socket: WebSocket| {
+            socket.send(vec![7; 2 * MIB]).await.unwrap();
+        })
+    };
+    serve(app, async |_| {
+        let mut client = Client::open(address(), "/").await.unwrap();
+        // Longer than the close timeout, shorter than the write timeout.
+        sleep(secs(20)).await;
+        let long = client.hear().await.unwrap();
+        assert!(long == Some(Heard::binary(vec![7; 2 * MIB])));
         assert_eq!(client.hear_close().await, 1000);
     });
 }
@@ -527,17 +601,17 @@ fn a_peer_that_does_not_read_is_cut_off_and_holds_a_bounded_number_of_messages()
         sleep(secs(25)).await;
         let held = sent.get() - came;
         // The response buffer, what the way between holds, and a message at each end.
-        assert!(held * 10_000 < 64 * 1024 + 2 * 128 * 1024 + 20_000, "{held}");
+        assert!(
+            held * 10_000 < 64 * 1024 + 2 * 128 * 1024 + 20_000,
+            "{held}"
+        );
         sleep(secs(10)).await;
         // The rest is lost: the connection was reset.
         let mut last = Ok(());
         while last.is_ok() {
             last = client.more().await;
         }
-        assert_ne!(
-            last.unwrap_err().kind(),
-            std::io::ErrorKind::UnexpectedEof
-        );
+        assert_ne!(last.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
     });
 }
 
@@ -563,7 +637,10 @@ fn a_handler_that_does_not_receive_makes_the_peer_wait_and_loses_nothing() {
         client.close(1000).await.unwrap();
         // Pings may have come.
         while let Some(heard) = client.hear().await.unwrap() {
-            assert!(matches!(heard, Heard::Ping(_) | Heard::Close(_)), "{heard:?}");
+            assert!(
+                matches!(heard, Heard::Ping(_) | Heard::Close(_)),
+                "{heard:?}"
+            );
         }
     });
 }
@@ -701,7 +778,10 @@ fn a_reset_and_a_half_close_in_the_middle_of_a_message_are_told() {
         serve(app, async |_| {
             let mut client = Client::open(address(), "/").await.unwrap();
             client.write(frame(0x81, b"whole")).await.unwrap();
-            client.write(frame_announcing(0x81, 100, b"half")).await.unwrap();
+            client
+                .write(frame_announcing(0x81, 100, b"half"))
+                .await
+                .unwrap();
             sleep(secs(1)).await;
             match resets {
                 true => sim::net::reset(client.stream.local_addr().unwrap()),
@@ -738,7 +818,10 @@ fn a_handler_that_does_not_look_is_stopped_when_its_connection_has_long_ended() 
         assert_eq!(client.hear_close().await, 1000);
         sleep(secs(60)).await;
         let after = dropped.get().expect("it was dropped");
-        assert_eq!(after.as_secs(), Timeouts::default().handler.unwrap().as_secs());
+        assert_eq!(
+            after.as_secs(),
+            Timeouts::default().handler.unwrap().as_secs()
+        );
     });
 }
 
@@ -822,7 +905,11 @@ fn under_faults_every_echo_is_right_or_a_fault_explains_its_absence() {
         });
         assert_eq!(report.forced, 0, "seed {seed}: {report:?}");
     }
-    println!("{} echoes, {} conversations broken off", came.get(), gone.get());
+    println!(
+        "{} echoes, {} conversations broken off",
+        came.get(),
+        gone.get()
+    );
     assert!(came.get() > 500 && gone.get() > 0);
 }
 

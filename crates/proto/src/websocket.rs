@@ -375,7 +375,9 @@ impl fmt::Display for FrameError {
                 write!(f, "a control frame exceeds {CONTROL_BYTES_MAX} bytes")
             }
             FrameError::MalformedLength => f.write_str("the length of a frame is malformed"),
-            FrameError::TooLong { limit } => write!(f, "a frame or its message exceeds {limit} bytes"),
+            FrameError::TooLong { limit } => {
+                write!(f, "a frame or its message exceeds {limit} bytes")
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Frames of WebSocket clients: what is refused by which byte, and what is handed on of the rest.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use bytes::Bytes;
 use monoloop_proto::websocket::{FrameError, FramePieces};
 
@@ -49,7 +51,11 @@ fn check(input: &[u8], frames: &[(u8, &[u8])], end: Option<FrameError>) {
             }
         }
         let frames: Vec<_> = frames.iter().map(|(f, p)| (*f, p.to_vec())).collect();
-        assert_eq!((&whole, found), (&frames, end), "fed {size} bytes at a time");
+        assert_eq!(
+            (&whole, found),
+            (&frames, end),
+            "fed {size} bytes at a time"
+        );
     }
 }
 
@@ -85,7 +91,12 @@ fn frames_of_every_length_come_out_as_they_went_in() {
 #[test]
 fn control_frames_are_not_cut() {
     let longest = [7; 125];
-    let input = [frame(0x89, &longest), frame(0x8a, b""), frame(0x88, b"\x03\xe8")].concat();
+    let input = [
+        frame(0x89, &longest),
+        frame(0x8a, b""),
+        frame(0x88, b"\x03\xe8"),
+    ]
+    .concat();
     let frames: [(u8, &[u8]); 3] = [(0x89, &longest), (0x8a, b""), (0x88, b"\x03\xe8")];
     check(&input, &frames, None);
 }
@@ -122,10 +133,24 @@ fn what_is_wrong_is_refused_by_its_header() {
         (&[0x89, 0xfe], ControlTooLong),
         (&[0x8a, 0xff], ControlTooLong),
         (&[0x82, 0xfe, 0, 125, 1, 2, 3, 4], MalformedLength),
-        (&[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4], MalformedLength),
-        (&[0x82, 0xff, 0x80, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4], MalformedLength),
-        (&[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0x11, 0x71, 1, 2, 3, 4], TooLong { limit: 70_000 }),
-        (&[0x82, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4], TooLong { limit: 70_000 }),
+        (
+            &[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4],
+            MalformedLength,
+        ),
+        (
+            &[0x82, 0xff, 0x80, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4],
+            MalformedLength,
+        ),
+        (
+            &[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0x11, 0x71, 1, 2, 3, 4],
+            TooLong { limit: 70_000 },
+        ),
+        (
+            &[
+                0x82, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4,
+            ],
+            TooLong { limit: 70_000 },
+        ),
     ];
     for (input, error) in refused {
         check(input, &[], Some(*error));
@@ -148,5 +173,8 @@ fn fragments_of_a_message_count_together_and_messages_do_not() {
     assert_eq!(feed(frame(0x80, &long[..40_000])), Ok(()));
     assert_eq!(feed(frame(0x02, &long)), Ok(()));
     let limit = 100_000;
-    assert_eq!(feed(frame(0x00, &long[..40_001])), Err(FrameError::TooLong { limit }));
+    assert_eq!(
+        feed(frame(0x00, &long[..40_001])),
+        Err(FrameError::TooLong { limit })
+    );
 }

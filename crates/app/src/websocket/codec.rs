@@ -98,9 +98,11 @@ impl Codec {
             Ok(tungstenite::Message::Text(text)) => Ok(Event::Message(Message::Text(Text(text)))),
             Ok(tungstenite::Message::Binary(bytes)) => Ok(Event::Message(Message::Binary(bytes))),
             Ok(tungstenite::Message::Ping(_) | tungstenite::Message::Pong(_)) => Ok(Event::Control),
-            Ok(tungstenite::Message::Close(frame)) => Ok(Event::Closed(frame.map(|frame| {
-                CloseReason::received(frame.code.into(), frame.reason)
-            }))),
+            Ok(tungstenite::Message::Close(frame)) => {
+                Ok(Event::Closed(frame.map(|frame| {
+                    CloseReason::received(frame.code.into(), frame.reason)
+                })))
+            }
             Ok(tungstenite::Message::Frame(_)) => {
                 unreachable!("frames are put together before they are handed out")
             }

@@ -60,7 +60,12 @@ fn check(bytes: &[u8]) {
     let whole = feed(bytes, &[bytes.len()]);
     for lengths in [&[1][..], &[2], &[7], &[3, 50, 1, 14]] {
         let cut = feed(bytes, lengths);
-        assert_eq!(cut, whole, "fed {lengths:?} at a time: {}", bytes.escape_ascii());
+        assert_eq!(
+            cut,
+            whole,
+            "fed {lengths:?} at a time: {}",
+            bytes.escape_ascii()
+        );
     }
 }
 
@@ -74,7 +79,10 @@ fn any_frames_make_the_same_however_they_are_cut() {
     bolero::check!()
         .with_type::<Vec<(u8, u8, Vec<u8>)>>()
         .for_each(|frames| {
-            let bytes: Vec<u8> = frames.iter().flat_map(|it| frame(it.0, it.1, &it.2)).collect();
+            let bytes: Vec<u8> = frames
+                .iter()
+                .flat_map(|it| frame(it.0, it.1, &it.2))
+                .collect();
             check(&bytes);
         });
 }
@@ -103,8 +111,14 @@ fn frame(first: u8, odds: u8, payload: &[u8]) -> Vec<u8> {
         frame.extend_from_slice(&mask);
     }
     let text = odds % 4 == 0;
-    let bytes = payload.iter().map(|byte| if text { byte & 0x7f } else { *byte });
-    frame.extend(bytes.zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    let bytes = payload
+        .iter()
+        .map(|byte| if text { byte & 0x7f } else { *byte });
+    frame.extend(
+        bytes
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
     frame
 }
 
@@ -130,7 +144,10 @@ fn what_was_looked_at_leaves_no_memory_behind() {
     for _ in 0..3 {
         codec.receive(&frame);
         let message = codec.next(&mut out);
-        assert_eq!(message, Ok(Event::Message(Message::binary(payload.clone()))));
+        assert_eq!(
+            message,
+            Ok(Event::Message(Message::binary(payload.clone())))
+        );
         assert_eq!(codec.next(&mut out), Ok(Event::NeedData));
         assert!(codec.memory_bytes() <= 4096);
     }

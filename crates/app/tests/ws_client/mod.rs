@@ -102,7 +102,10 @@ impl Client {
 
     pub(crate) async fn answer(&mut self) -> io::Result<Answer> {
         loop {
-            let end = self.received.windows(4).position(|four| four == b"\r\n\r\n");
+            let end = self
+                .received
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n");
             if let Some(end) = end
                 && self.received.starts_with(b"HTTP/1.1 101 ")
             {
@@ -166,9 +169,7 @@ impl Client {
             match read {
                 Ok(message) => return Ok(Some(message)),
                 Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(
-                    tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed,
-                ) => {
+                Err(tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed) => {
                     let rest = self.stream.receive().await?;
                     assert!(rest.is_empty(), "bytes behind the close");
                     return Ok(None);
