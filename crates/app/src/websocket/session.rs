@@ -340,8 +340,7 @@ impl WebSocketSession {
         self.channel.end(Err(error), cx);
         let reason = error.close_reason();
         self.codec.close(reason.as_ref(), &mut connection.output);
-        // It may be in the middle of something, and is to see why.
-        connection.peer_is_sending = true;
+        // Behind this end the connection lingers, so that the peer sees why.
         self.phase = Phase::Last(End::Upgraded(error.fault()));
         Step::Again
     }
