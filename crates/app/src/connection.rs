@@ -109,6 +109,10 @@ pub(crate) enum End {
     /// A response's body failed halfway.
     BodyFailed,
     /// The peer broke the protocol that the connection went on in, or a limit of it. It was told.
+    #[cfg_attr(
+        not(feature = "websocket"),
+        allow(dead_code, reason = "only WebSocket judges")
+    )]
     Upgraded(UpgradeFault),
 }
 

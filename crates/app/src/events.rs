@@ -169,10 +169,9 @@ impl Events {
     }
 
     /// The body that ends when this loop drains.
-    pub(crate) fn until_drain(mut self: Box<Self>, shared: &Rc<LoopState>) -> BodyStream {
+    pub(crate) fn until_drain(mut self, shared: &Rc<LoopState>) -> BodyStream {
         self.shared = Some(shared.clone());
-        let stream = *self;
-        Box::pin(stream)
+        Box::pin(self)
     }
 
     fn poll_keep_alive(&mut self, cx: &Context<'_>) -> Poll<Bytes> {

@@ -509,7 +509,10 @@ impl About {
             unreachable!("only an upgrade gets here")
         };
         if let Err(error) = upgrade.push_head(connection, &response, &self.id) {
-            return Ok(push_fault(connection, error, &self.id));
+            let after = push_fault(connection, error, &self.id);
+            self.settle(connection, StatusCode::INTERNAL_SERVER_ERROR, 0);
+            end_request(connection, None, response.reason, after);
+            return Ok(after);
         }
         drop(response);
         let end = Box::pin(upgrade.serve(connection)).await;

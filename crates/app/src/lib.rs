@@ -105,11 +105,8 @@ pub mod trace;
 mod transport;
 mod trusted_proxies;
 mod turn_away;
-#[cfg_attr(
-    not(feature = "websocket"),
-    allow(dead_code, reason = "what upgrades is behind a feature")
-)]
 mod upgrade;
+mod upgraded;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 mod with_middleware;
@@ -142,6 +139,7 @@ pub use server::{Running, Server, Serving, raise_descriptor_limit};
 pub use shutdown::Shutdown;
 pub use timeouts::Timeouts;
 pub use trusted_proxies::{NetworkError, TrustedProxies};
+pub use upgraded::Upgraded;
 pub use with_middleware::{WithMiddleware, with_middleware};
 
 pub use bytes::Bytes;

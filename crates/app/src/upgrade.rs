@@ -32,6 +32,10 @@ pub(crate) trait Session {
 
 /// What a peer did wrong in the other protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "websocket"),
+    allow(dead_code, reason = "only WebSocket judges")
+)]
 pub(crate) enum UpgradeFault {
     Protocol,
     Limit,
@@ -123,6 +127,12 @@ impl Follower {
             }
         }
         Followed::Done
+    }
+
+    /// Runs `f` where what is logged has the id of the request.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn in_context<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.context.run(f)
     }
 
     /// Drops the future, whose destructors are as much the handler's own as the rest.

@@ -484,6 +484,23 @@ fn a_handler_that_is_done_closes_behind_what_it_has_sent() {
 }
 
 #[test]
+fn a_slow_reader_gets_all_that_was_sent_before_the_close() {
+    let app = || {
+        at_root(Options::default(), async |socket: WebSocket| {
+            socket.send(vec![7; 2 * MIB]).await.unwrap();
+        })
+    };
+    serve(app, async |_| {
+        let mut client = Client::open(address(), "/").await.unwrap();
+        // Longer than the close timeout, shorter than the write timeout.
+        sleep(secs(20)).await;
+        let long = client.hear().await.unwrap();
+        assert!(long == Some(Heard::binary(vec![7; 2 * MIB])));
+        assert_eq!(client.hear_close().await, 1000);
+    });
+}
+
+#[test]
 fn a_handler_that_panics_closes_with_1011() {
     let app = || {
         at_root(Options::default(), async |mut socket: WebSocket| {

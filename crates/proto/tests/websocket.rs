@@ -1,5 +1,7 @@
 //! Frames of WebSocket clients: what is refused by which byte, and what is handed on of the rest.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use bytes::Bytes;
 use monoloop_proto::websocket::{FrameError, FramePieces};
 

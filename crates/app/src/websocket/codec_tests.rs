@@ -110,7 +110,7 @@ fn frame(first: u8, odds: u8, payload: &[u8]) -> Vec<u8> {
     if masked != 0 {
         frame.extend_from_slice(&mask);
     }
-    let text = odds % 4 == 0;
+    let text = odds.is_multiple_of(4);
     let bytes = payload
         .iter()
         .map(|byte| if text { byte & 0x7f } else { *byte });

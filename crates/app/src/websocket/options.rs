@@ -29,7 +29,7 @@ pub struct Options {
     /// only while somebody reads. Default 60 s: the peer has 30 to answer a ping (Python's
     /// websockets: 20 and 20).
     pub idle_timeout: Option<Duration>,
-    /// How long the peer may take to agree to a close (RFC 6455 §7.1.1). Default 10 s, as in Python's
+    /// How long the peer may take to agree to a close that it was sent (RFC 6455 §7.1.1). Default 10 s, as in Python's
     /// websockets and in Firefox.
     pub close_timeout: Duration,
     /// Subprotocols that are spoken, by preference; the first one that the peer offers is

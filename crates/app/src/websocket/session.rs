@@ -21,11 +21,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     Open,
-    /// A close was sent, or waits for what is sent before it.
-    Closing {
-        was_sent: bool,
-        until: Instant,
-    },
+    /// The peer gets a close from us.
+    Closing(Close),
     /// Nothing more is received; what is in the output is still written.
     Last(End),
     /// The handler still has so long to find out.
@@ -33,6 +30,17 @@ enum Phase {
         end: End,
         until: Instant,
     },
+}
+
+/// How far a close of ours has come.
+#[derive(Debug, Clone, Copy)]
+enum Close {
+    /// Behind what is still to be sent.
+    Wanted,
+    /// It waits to be written.
+    Sent,
+    /// The peer is to agree.
+    Written { until: Instant },
 }
 
 /// Whether there is more to be done at once.
@@ -157,10 +165,7 @@ impl WebSocketSession {
             self.channel.close(reason);
         }
         if self.channel.close_wanted().is_some() {
-            self.phase = Phase::Closing {
-                was_sent: false,
-                until: deadline_in(Some(self.times.close)),
-            };
+            self.phase = Phase::Closing(Close::Wanted);
         }
     }
 
@@ -179,6 +184,7 @@ impl WebSocketSession {
             }
             (Poll::Ready(Ok(())), Phase::Last(end)) => {
                 // The server closes first (RFC 6455 §7.1.1). It fails when the connection is gone.
+                let _at_once = connection.stream.poll_goodbye(cx);
                 let _ = connection.stream.shutdown(Shutdown::Write);
                 self.enter_over(connection, end);
                 Step::Again
@@ -187,6 +193,10 @@ impl WebSocketSession {
                 let has_more = !self.rest.is_empty();
                 if !has_more {
                     self.channel.end_sending();
+                }
+                if matches!(self.phase, Phase::Closing(Close::Sent)) {
+                    let until = deadline_in(Some(self.times.close));
+                    self.phase = Phase::Closing(Close::Written { until });
                 }
                 match has_more || self.channel.take_touched() {
                     true => Step::Again,
@@ -198,14 +208,7 @@ impl WebSocketSession {
 
     /// Encodes messages, a piece at a time, and behind them the close.
     fn fill(&mut self, connection: &mut Connection) {
-        if !matches!(
-            self.phase,
-            Phase::Open
-                | Phase::Closing {
-                    was_sent: false,
-                    ..
-                }
-        ) {
+        if !matches!(self.phase, Phase::Open | Phase::Closing(Close::Wanted)) {
             return;
         }
         if let Some(payload) = self.channel.take_ping() {
@@ -229,11 +232,11 @@ impl WebSocketSession {
             let output = &mut connection.output;
             self.codec.send(kind, piece, is_last, output);
         }
-        if let Phase::Closing { was_sent, .. } = &mut self.phase
+        if matches!(self.phase, Phase::Closing(Close::Wanted))
             && self.rest.is_empty()
             && !self.channel.has_message()
         {
-            *was_sent = true;
+            self.phase = Phase::Closing(Close::Sent);
             let reason = self.channel.close_wanted();
             self.codec.close(reason.as_ref(), &mut connection.output);
         }
@@ -273,7 +276,7 @@ impl WebSocketSession {
         let was_held = self.is_held;
         self.is_held = match self.phase {
             // What comes is thrown away, but not faster than what it is answered with goes out.
-            Phase::Closing { .. } => !self.has_room(connection),
+            Phase::Closing(_) => !self.has_room(connection),
             Phase::Open => !self.has_room(connection) || !self.channel.has_room(),
             Phase::Last(_) | Phase::Over { .. } => return Step::Waits,
         };
@@ -338,8 +341,7 @@ impl WebSocketSession {
         self.channel.end(Err(error), cx);
         let reason = error.close_reason();
         self.codec.close(reason.as_ref(), &mut connection.output);
-        // It may be in the middle of something, and is to see why.
-        connection.peer_is_sending = true;
+        // Behind this end the connection lingers, so that the peer sees why.
         self.phase = Phase::Last(End::Upgraded(error.fault()));
         Step::Again
     }
@@ -386,8 +388,9 @@ impl WebSocketSession {
 
     fn phase_due(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Open | Phase::Last(_) => None,
-            Phase::Closing { until, .. } | Phase::Over { until, .. } => Some(until),
+            Phase::Closing(Close::Written { until }) | Phase::Over { until, .. } => Some(until),
+            // The write timeout watches over what is to be sent.
+            Phase::Open | Phase::Closing(_) | Phase::Last(_) => None,
         }
     }
 
@@ -411,7 +414,8 @@ impl WebSocketSession {
         } else if is_due(self.phase_due()) {
             match self.phase {
                 Phase::Over { .. } => {
-                    tracing::warn!("a handler was stopped: its WebSocket has ended long since");
+                    let late = "a handler was stopped: its WebSocket has ended long since";
+                    self.handler.in_context(|| tracing::warn!("{late}"));
                     self.handler.stop();
                 }
                 _ => {
