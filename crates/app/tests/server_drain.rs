@@ -13,8 +13,8 @@ use monoloop::net::TcpStream;
 use monoloop::time::{self, sleep};
 use monoloop::{ClockMode, HeldRequest, Request, Router, Runtime, Server, Shutdown, spawn};
 use server_common::{
-    Client, Dropped, assert_balance, get, ms, patient_server, post, quiet, secs, serve, serve_with,
-    server,
+    Client, Dropped, assert_accounted, assert_balance, get, ms, patient_server, post, quiet, secs,
+    serve, serve_with, server,
 };
 
 fn app() -> Router {
@@ -357,7 +357,9 @@ fn drained_server_leaves_its_port_to_the_next() {
             let mut client = Client::new(TcpStream::connect(address).await.unwrap());
             client.get("/").await.assert_kept(200);
             shutdown.drain();
+            let ledger = serving.ledger();
             serving.wait().await;
+            assert_accounted(&ledger);
             client.assert_closed().await;
         }
     });

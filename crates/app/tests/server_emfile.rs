@@ -10,7 +10,8 @@ use monoloop::net::TcpStream;
 use monoloop::time::{self, sleep};
 use monoloop::{Router, Shutdown};
 use server_common::{
-    Client, assert_balance, get, ms, patient_server, quiet, secs, serve_with, server,
+    Client, assert_accounted, assert_balance, get, ms, patient_server, quiet, secs, serve_with,
+    server,
 };
 
 fn app() -> Router {
@@ -98,7 +99,10 @@ fn server_without_descriptors_rests_and_accepts_again_when_there_are_some() {
         waiting.answer().await.assert_last(200);
         drop((idle, waiting));
 
-        serving.wait().await
+        let ledger = serving.ledger();
+        let report = serving.wait().await;
+        assert_accounted(&ledger);
+        report
     });
     assert_eq!(report.forced, 0);
     rlimit::Resource::NOFILE.set(soft, hard).unwrap();

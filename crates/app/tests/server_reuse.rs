@@ -14,7 +14,8 @@ use monoloop::{
     Shutdown, Timeouts, context_var, introspect, spawn, yield_now,
 };
 use server_common::{
-    Client, Counter, NO_TIMEOUTS, get, ms, post, quiet, secs, serve, serve_with, server, turns,
+    Client, Counter, NO_TIMEOUTS, assert_accounted, get, ms, post, quiet, secs, serve, serve_with,
+    server, turns,
 };
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -599,7 +600,9 @@ fn doomed_with_a_stream() {
         let _ = client.try_answer_to(&Method::GET).await;
         assert_eq!(connect().await.get("/site").await.text(), "Some(7)");
         shutdown.drain();
+        let ledger = serving.ledger();
         serving.wait().await;
+        assert_accounted(&ledger);
     });
 }
 
@@ -625,7 +628,9 @@ fn what_the_server_was_started_in_is_what_handlers_run_in_whatever_panics() {
         }
         drop(client);
         shutdown.drain();
+        let ledger = serving.ledger();
         serving.wait().await;
+        assert_accounted(&ledger);
     });
 }
 

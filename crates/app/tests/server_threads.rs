@@ -44,7 +44,14 @@ fn each_loop_has_an_app_of_its_own_and_all_share_the_port() {
         assert!(get(running.local_addr(), "/").starts_with("HTTP/1.1 200 OK\r\n"));
     }
     let address = running.local_addr();
+    let ledger = running.ledger();
     let reports = running.stop();
+    let seen = ledger.snapshot();
+    assert_eq!(seen.check(), Ok(()));
+    assert_eq!(
+        (seen.requests.started(), seen.requests.in_flight()),
+        (30, 0)
+    );
     assert_eq!(reports.len(), 3);
     assert!(reports.iter().all(|report| report.forced == 0));
     assert!(TcpStream::connect(address).is_err());
