@@ -356,6 +356,7 @@ fn certificates_are_refused_by_a_program_without_tls() {
 }
 
 #[test]
+#[cfg(feature = "tls")]
 fn tls_that_is_half_configured_is_refused() {
     refuses(
         &[(CERTIFICATES, "./a.pem")],
