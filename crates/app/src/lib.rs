@@ -29,6 +29,10 @@
 //! Plain async functions that need not be `Send`; shared state is an `Rc`, made once on each
 //! loop by the closure given to [`Server::run`].
 //!
+//! # Web applications
+//! JSON, forms, files, cookies; compression, CORS, security headers, rate limits: [`guide::web`]
+//! shows each in a few lines.
+//!
 //! # Limits
 //! Every timeout and every bound has a default: [`Timeouts`], [`Limits`], [`config::Config`].
 

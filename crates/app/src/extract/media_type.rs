@@ -158,6 +158,15 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_sent_is_read() {
+        bolero::check!().with_type::<String>().for_each(|text| {
+            let parsed = MediaType::parse(text);
+            let _ = (parsed.param("charset"), parsed.is("text/plain"));
+            let _ = (JSON.check(Some(text)), TEXT.check(Some(text)));
+        });
+    }
+
+    #[test]
     fn json_is_taken_by_its_name_or_its_ending_alone() {
         let takes = |text| JSON.check(Some(text)).is_ok();
         for taken in [
