@@ -29,6 +29,10 @@
 //! Plain async functions that need not be `Send`; shared state is an `Rc`, made once on each
 //! loop by the closure given to [`Server::run`].
 //!
+//! # Web applications
+//! JSON, forms, files, cookies; compression, CORS, security headers, rate limits: [`guide::web`]
+//! shows each in a few lines.
+//!
 //! # Accounts
 //! Every connection and every request ends in exactly one [`Reason`]: see [`ledger`], and
 //! [`Server::admin`] for metrics.

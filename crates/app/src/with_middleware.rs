@@ -7,7 +7,8 @@ use std::fmt;
 use std::rc::Rc;
 
 /// A handler with a middleware of its own, inside those of the router. It may be given to several
-/// routes, or stand around another such handler.
+/// routes, or stand around another such handler. A clone of it shares the middleware: a limit on
+/// how often something is asked for is then one for both.
 ///
 /// ```
 /// use monoloop::{Next, Request, Response, Router, StatusCode, with_middleware, IntoResponse};

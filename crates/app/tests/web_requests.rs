@@ -5,14 +5,18 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod server_common;
+#[allow(dead_code, reason = "others use more of it")]
+mod sim_client;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use monoloop::cookie::{Cookie, SameSite};
+use monoloop::sim::{Builder, Faults};
 use monoloop::{
     IntoResponse, Json, Limits, MultipartError, MultipartLimits, Request, RequestError, Response,
-    Router, StatusCode, Timeouts, header,
+    Router, Server, Shutdown, StatusCode, Timeouts, header,
 };
 use serde::{Deserialize, Serialize};
 use server_common::{Answer, Site, get, ms, quiet, secs, serve, serve_with, server};
@@ -601,6 +605,74 @@ fn a_form_whose_rest_does_not_come_is_a_timeout_and_one_cut_off_is_noticed() {
             );
         },
     );
+}
+
+/// Answers with what all fields hold together.
+async fn join_fields(mut request: Request) -> Result<Vec<u8>, MultipartError> {
+    let mut form = request.multipart()?;
+    let mut all = Vec::new();
+    while let Some(mut field) = form.next_field().await? {
+        while let Some(piece) = field.chunk().await? {
+            all.extend_from_slice(&piece);
+        }
+    }
+    Ok(all)
+}
+
+fn random_upload(random: &mut fastrand::Rng) -> sim_client::Question {
+    let (mut form, mut body) = (Vec::new(), Vec::new());
+    for _ in 0..random.usize(0..5) {
+        // Few letters, so that there is much that looks like the beginning of a boundary.
+        let length = random.usize(0..30_000);
+        let content: Vec<u8> = (0..length)
+            .map(|_| *random.choice(b"\r\n--x").unwrap())
+            .collect();
+        form.extend_from_slice(part("f", "", "").trim_end().as_bytes());
+        form.extend_from_slice(b"\r\n\r\n");
+        // It may hold the boundary by chance, and then there is less of it.
+        let boundary = content.windows(6).position(|six| six == b"\r\n---x");
+        let content = &content[..boundary.unwrap_or(length)];
+        form.extend_from_slice(content);
+        form.extend_from_slice(b"\r\n");
+        body.extend_from_slice(content);
+    }
+    form.extend_from_slice(b"---x---\r\n");
+    sim_client::Question {
+        request: post_as("/upload", FORM, form),
+        body,
+    }
+}
+
+#[test]
+fn under_faults_a_form_that_is_read_is_the_one_that_was_sent() {
+    let read = Rc::new(Cell::new(0));
+    let world = Builder::new().faults(Faults::rough());
+    world.seeds(0..40, |seed| {
+        let read = read.clone();
+        async move {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let address: SocketAddr = "10.0.0.1:80".parse().unwrap();
+            let shutdown = Shutdown::new();
+            let app = || Router::new().post("/upload", join_fields);
+            let serving = Server::bind(address)
+                .unwrap()
+                .spawn(app, &shutdown)
+                .unwrap();
+            for n in 0..5 {
+                let (ip, pace) = (IpAddr::from([10, 0, 1, n]), sim_client::Pace::Eager);
+                let connecting = sim_client::Client::connect(ip, address, pace, random.fork());
+                let Ok(mut client) = connecting.await else {
+                    continue;
+                };
+                let upload = [random_upload(&mut random)];
+                // The client compares; what a fault breaks is not answered.
+                let _ = client.ask(&upload, true, || read.set(read.get() + 1)).await;
+            }
+            shutdown.drain();
+            serving.wait().await;
+        }
+    });
+    assert!((50..=200).contains(&read.get()), "{}", read.get());
 }
 
 fn cookies_app() -> Router {

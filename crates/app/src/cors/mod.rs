@@ -24,6 +24,9 @@ use std::time::Duration;
 /// nothing else: requests of an origin that is not allowed are still answered, for whoever is no
 /// browser sends what it likes.
 ///
+/// It stands around the whole router: who asks beforehand does so with OPTIONS, which a route for
+/// PUT never sees.
+///
 /// What cannot be, such as credentials for any origin, is an error when the server starts.
 ///
 /// ```

@@ -89,6 +89,7 @@ impl<'a> MediaType<'a> {
         }
     }
 
+    #[cfg(any(feature = "forms", feature = "multipart"))]
     pub(crate) fn is(&self, essence: &str) -> bool {
         self.essence.eq_ignore_ascii_case(essence)
     }
@@ -155,6 +156,15 @@ mod tests {
         );
         assert_eq!(charset("a/b; nothing; charset=yes").as_deref(), Some("yes"));
         assert_eq!(charset("a/b; charset=\"open").as_deref(), Some("open"));
+    }
+
+    #[test]
+    fn whatever_is_sent_is_read() {
+        bolero::check!().with_type::<String>().for_each(|text| {
+            let parsed = MediaType::parse(text);
+            let _ = parsed.param("charset");
+            let _ = (JSON.check(Some(text)), TEXT.check(Some(text)));
+        });
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod error;
 mod form;
 mod media_type;
 
+#[cfg(feature = "multipart")]
 pub(crate) use error::shown;
 pub use error::{RequestError, RequestPart};
 #[cfg(feature = "multipart")]

@@ -14,7 +14,7 @@ pub(super) fn cleaned(name: &str) -> Option<String> {
         |char: &char| !char.is_control() && !r#"<>:"|?*"#.contains(*char) && !is_invisible(*char);
     let kept: String = last.chars().filter(is_kept).collect();
     // Neither hidden, nor the directory itself, nor one that Windows would shorten.
-    let trimmed = kept.trim_matches(|char: char| char == '.' || char.is_whitespace());
+    let trimmed = kept.trim_matches(is_shortened);
     if trimmed.is_empty() {
         return None;
     }
@@ -27,7 +27,13 @@ pub(super) fn cleaned(name: &str) -> Option<String> {
         end -= 1;
     }
     name.truncate(end);
+    // It begins with something else.
+    name.truncate(name.trim_end_matches(is_shortened).len());
     Some(name)
+}
+
+fn is_shortened(char: char) -> bool {
+    char == '.' || char.is_whitespace()
 }
 
 /// Characters that make a name look like another: marks of direction, of width none.
@@ -46,6 +52,17 @@ fn is_device(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_the_name_what_is_left_of_it_is_one() {
+        bolero::check!().with_type::<String>().for_each(|name| {
+            let Some(left) = cleaned(name) else { return };
+            let is_one =
+                |text: &str| !text.is_empty() && !text.starts_with('.') && text.len() <= BYTES_MAX;
+            assert!(is_one(&left), "{name:?} {left:?}");
+            assert!(!left.contains(['/', '\\', '\0', ':']), "{name:?} {left:?}");
+        });
+    }
 
     #[test]
     fn a_name_is_cleaned_of_what_means_something_to_a_file_system() {
@@ -69,5 +86,7 @@ mod tests {
         }
         let long = cleaned(&"\u{20ac}".repeat(100)).expect("a name is left");
         assert_eq!(long.len(), 255);
+        let ends_in_a_dot = cleaned(&("x".repeat(254) + ".txt"));
+        assert_eq!(ends_in_a_dot, Some("x".repeat(254)));
     }
 }

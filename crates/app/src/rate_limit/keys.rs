@@ -25,6 +25,8 @@ struct Maps {
     turned_at: Instant,
 }
 
+const _: () = assert!(size_of::<(Key, Nanos)>() == 32, "the size that is promised");
+
 impl Keys {
     pub(super) fn new(keys_max: usize, now: Instant) -> Self {
         Keys(Rc::new(RefCell::new(Maps {

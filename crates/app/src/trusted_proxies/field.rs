@@ -124,6 +124,17 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_sent_is_read() {
+        bolero::check!().with_type::<String>().for_each(|text| {
+            let parts = split_unquoted(text, ',');
+            assert_eq!(parts.join(","), *text);
+            for part in parts {
+                let _ = (param(part, "for"), address_in(part));
+            }
+        });
+    }
+
+    #[test]
     fn what_is_quoted_is_not_split() {
         assert_eq!(split_unquoted("a,b", ','), ["a", "b"]);
         assert_eq!(
