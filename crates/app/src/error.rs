@@ -22,6 +22,8 @@ pub enum ServerError {
         /// What the operating system says.
         error: io::Error,
     },
+    /// The socket that a supervisor should have handed over cannot be had.
+    Inherit(io::Error),
     /// A route of the app cannot be.
     Route(RouteError),
     /// The thread's event loop could not be made.
@@ -42,6 +44,7 @@ impl fmt::Display for ServerError {
             ServerError::Listen { address, error } => {
                 write!(f, "cannot listen at {address}: {error}{}", remedy(error))
             }
+            ServerError::Inherit(error) => write!(f, "cannot take over a socket: {error}"),
             ServerError::Route(error) => error.fmt(f),
             ServerError::Socket(error) => error.fmt(f),
             ServerError::Loop(error) => write!(f, "cannot make an event loop: {error}"),
@@ -66,6 +69,7 @@ impl Error for ServerError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             ServerError::Address(error)
+            | ServerError::Inherit(error)
             | ServerError::Listen { error, .. }
             | ServerError::Loop(error)
             | ServerError::Thread(error) => error.source(),

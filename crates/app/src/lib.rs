@@ -51,6 +51,7 @@ mod handler;
 mod health;
 pub mod introspect;
 mod loop_state;
+pub mod operations;
 mod reply;
 mod request;
 mod request_id;
@@ -62,6 +63,8 @@ mod sending;
 mod server;
 mod shutdown;
 mod standard_fields;
+mod successor;
+mod supervisor;
 mod timeouts;
 pub mod trace;
 

@@ -8,6 +8,8 @@ use crate::introspect::Socket;
 use crate::loop_state::LoopState;
 use crate::router::{App, Router};
 use crate::shutdown::Shutdown;
+use crate::successor::Successor;
+use crate::supervisor;
 use crate::timeouts::Timeouts;
 use monoloop_proto::http1::Limits;
 use monoloop_runtime::net::{ListenOptions, TcpListener};
@@ -32,6 +34,10 @@ pub struct Server {
     address: SocketAddr,
     threads: usize,
     socket: Option<PathBuf>,
+    inherits: bool,
+    /// What listens already, in place of the address.
+    listener: Option<Arc<std::net::TcpListener>>,
+    reuse_port: bool,
     settings: Settings,
     runtime: monoloop_runtime::Config,
 }
@@ -77,6 +83,9 @@ impl Server {
             address: config.listen,
             threads: config.threads.into(),
             socket: config.socket.clone(),
+            inherits: config.handover.activated,
+            listener: None,
+            reuse_port: config.handover.reuse_port,
             settings: Settings {
                 connections_max: limits.connections_max as usize,
                 response_buffer_bytes_max: limits.response_buffer_bytes_max as usize,
@@ -118,6 +127,34 @@ impl Server {
         self
     }
 
+    /// Lets another process of the same user listen at the port while this one does: one that is
+    /// started before this one is ended, and takes over. See [`operations`](crate::operations).
+    /// Default: no.
+    #[must_use]
+    pub fn reuse_port(mut self, reuse_port: bool) -> Self {
+        self.reuse_port = reuse_port;
+        self
+    }
+
+    /// Serves on a socket that listens already, in place of an address: one that was inherited, or
+    /// is to be handed on. All loops share it. The server closes its copies when it drains;
+    /// connections then wait for whoever has another.
+    #[must_use]
+    pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self.inherits = false;
+        self
+    }
+
+    /// Serves on the socket that a supervisor has opened and handed over (systemd's socket
+    /// activation, `LISTEN_FDS`), in place of an address. It is taken when the server starts, which
+    /// fails when there is none. See [`operations`](crate::operations). Default: no.
+    #[must_use]
+    pub fn activated(mut self, activated: bool) -> Self {
+        self.inherits = activated;
+        self
+    }
+
     /// Connections that one loop holds at most; more wait in the kernel's backlog.
     #[must_use]
     pub fn connections_max(mut self, connections: usize) -> Self {
@@ -153,10 +190,11 @@ impl Server {
     /// # Errors
     /// When a route is malformed, the address cannot be listened at, or a thread or loop cannot
     /// be made.
-    pub fn run<F>(self, app: F) -> Result<(), ServerError>
+    pub fn run<F>(mut self, app: F) -> Result<(), ServerError>
     where
         F: Fn() -> Router + Send + Sync + 'static,
     {
+        self.inherit()?;
         let app = Arc::new(app);
         let shutdown = Shutdown::new();
         let mut runtime = self.make_runtime()?;
@@ -170,17 +208,20 @@ impl Server {
             &shutdown,
             socket.as_ref(),
         )?;
-        // Each loop keeps it open.
-        drop(socket);
+        // Each loop keeps them open.
+        drop((socket, self.listener.take()));
         let signals = signal::shutdown();
         announce(&self, first.local_addr());
+        supervisor::tell_ready();
 
         runtime.block_on(async {
             let signals = spawn_named("signals", drain_at_signal(signals, shutdown));
+            let alive = spawn_named("supervisor", supervisor::tell_that_it_lives());
             report(&first.wait().await);
             // Nothing is left that they could end.
             signals.cancel();
-            let _cancelled = signals.await;
+            alive.cancel();
+            let _cancelled = (signals.await, alive.await);
         });
         for other in others {
             report(&join(other));
@@ -193,15 +234,16 @@ impl Server {
     ///
     /// # Errors
     /// As for [`run`](Server::run).
-    pub fn start<F>(self, app: F) -> Result<Running, ServerError>
+    pub fn start<F>(mut self, app: F) -> Result<Running, ServerError>
     where
         F: Fn() -> Router + Send + Sync + 'static,
     {
+        self.inherit()?;
         let app = Arc::new(app);
         let shutdown = Shutdown::new();
         let socket = self.open_socket()?;
         let socket = socket.as_ref();
-        let first = self.start_loop(self.address, self.threads > 1, &app, &shutdown, socket)?;
+        let first = self.start_loop(self.address, self.shares_port(), &app, &shutdown, socket)?;
         let local_addr = first.0;
         let mut loops = vec![first.1];
         loops.extend(self.start_loops(local_addr, self.threads - 1, &app, &shutdown, socket)?);
@@ -226,7 +268,34 @@ impl Server {
         app: impl Fn() -> Router,
         shutdown: &Shutdown,
     ) -> Result<Serving, ServerError> {
-        self.listen(&app, shutdown, self.open_socket()?.as_ref())
+        let socket = self.open_socket()?;
+        if !self.inherits {
+            return self.listen(&app, shutdown, socket.as_ref());
+        }
+        let mut server = self.clone();
+        server.inherit()?;
+        server.listen(&app, shutdown, socket.as_ref())
+    }
+
+    /// Takes what a supervisor has handed over.
+    fn inherit(&mut self) -> Result<(), ServerError> {
+        if std::mem::take(&mut self.inherits) {
+            let listener = supervisor::take_listener().map_err(ServerError::Inherit)?;
+            self.listener = Some(Arc::new(listener));
+        }
+        Ok(())
+    }
+
+    fn shares_port(&self) -> bool {
+        self.threads > 1 || self.reuse_port
+    }
+
+    fn successor(&self) -> Successor {
+        match (&self.listener, self.reuse_port) {
+            (Some(_), _) => Successor::AtSocket,
+            (None, true) => Successor::AtPort,
+            (None, false) => Successor::None,
+        }
     }
 
     fn open_socket(&self) -> Result<Option<Socket>, ServerError> {
@@ -240,7 +309,7 @@ impl Server {
         shutdown: &Shutdown,
         socket: Option<&Socket>,
     ) -> Result<Serving, ServerError> {
-        self.listen_at(self.address, self.threads > 1, app, shutdown, socket)
+        self.listen_at(self.address, self.shares_port(), app, shutdown, socket)
     }
 
     fn listen_at(
@@ -253,8 +322,13 @@ impl Server {
     ) -> Result<Serving, ServerError> {
         let router = app();
         router.check()?;
-        let options = ListenOptions::default().reuse_port(share_port);
-        let listening = TcpListener::bind_with(address, &options);
+        let listening = match &self.listener {
+            Some(listener) => listener.try_clone().and_then(TcpListener::from_std),
+            None => {
+                let options = ListenOptions::default().reuse_port(share_port);
+                TcpListener::bind_with(address, &options)
+            }
+        };
         let cannot_listen = |error| ServerError::Listen { address, error };
         let listener = listening.map_err(cannot_listen)?;
         let local_addr = listener.local_addr().map_err(cannot_listen)?;
@@ -266,6 +340,7 @@ impl Server {
             settings.limits,
             settings.response_buffer_bytes_max,
         );
+        shared.successor.set(self.successor());
         let accepting = accept_until_draining(listener, shared.clone(), settings.connections_max);
         let accepting = spawn_named("accept", accepting);
         let shutdown = shutdown.clone();
@@ -342,6 +417,8 @@ impl Server {
                     drop(socket);
                     Ok((serving?, runtime))
                 });
+                // With its copy of a socket that somebody else takes over.
+                drop(server);
                 match listening {
                     Ok((serving, mut runtime)) => {
                         let told = started.send(Ok(serving.local_addr()));
@@ -449,6 +526,7 @@ async fn drain_at_signal(signals: std::io::Result<signal::Signal>, shutdown: Shu
     };
     let first = signals.recv().await;
     tracing::info!(signal = %first, "asked to end; once more ends at once");
+    supervisor::tell_stopping();
     shutdown.drain();
     let second = signals.recv().await;
     tracing::warn!(signal = %second, "ending at once");

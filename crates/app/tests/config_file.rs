@@ -172,7 +172,7 @@ fn key_in_the_wrong_place_is_told_the_right_one() {
     refuses(
         "connections_max = 5\n",
         "server.toml:1: connections_max: unknown key; did you mean \"limits.connections_max\"? known \
-         keys and sections: [drain], [health], [limits], listen, [log], [runtime], socket, threads, [timeouts]",
+         keys and sections: [drain], [handover], [health], [limits], listen, [log], [runtime], socket, threads, [timeouts]",
     );
 }
 
@@ -181,7 +181,7 @@ fn unknown_section_is_refused_once_however_many_keys_it_has() {
     refuses(
         "[timeout]\nhead = \"5s\"\nidle = \"5s\"\n",
         "server.toml:1: timeout: unknown section; did you mean \"timeouts\"? known keys and \
-         sections: [drain], [health], [limits], listen, [log], [runtime], socket, threads, [timeouts]",
+         sections: [drain], [handover], [health], [limits], listen, [log], [runtime], socket, threads, [timeouts]",
     );
 }
 

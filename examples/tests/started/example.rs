@@ -52,6 +52,11 @@ impl Example {
 
     fn start_as_it_is(mut command: Command) -> Example {
         command.stdin(Stdio::null());
+        Example::start_with_stdin(command)
+    }
+
+    /// Starts it with the standard input and the environment that it was given.
+    pub(crate) fn start_with_stdin(mut command: Command) -> Example {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         Example {
@@ -184,7 +189,7 @@ fn rest_of(lines: &Receiver<String>) -> String {
     }
 }
 
-fn address_in(line: &str) -> SocketAddr {
+pub(crate) fn address_in(line: &str) -> SocketAddr {
     let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ':';
     let mut words = line.split(|c| !is_part(c));
     let address = words.find_map(|word| word.parse().ok());

@@ -10,6 +10,7 @@ mod dashboard;
 mod echo_server;
 mod example;
 mod files;
+mod handover;
 mod http_server;
 mod request_id;
 

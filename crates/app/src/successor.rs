@@ -1,0 +1,39 @@
+//! Who serves when a server ends: nobody, or another process that takes over.
+
+use std::time::Duration;
+
+/// How long those who are half in, or between two requests, are still waited for when somebody
+/// takes over. Within the second after which a client sends its first segment again (RFC 6298
+/// §2.1), so that it costs nobody more than that second.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Successor {
+    /// Nobody that this server knows of.
+    #[default]
+    None,
+    /// Who listens at the same port with a socket of its own.
+    AtPort,
+    /// Who gets the same socket.
+    AtSocket,
+}
+
+impl Successor {
+    /// How long a connection between two requests may still come up with one. It is answered with
+    /// `Connection: close`, which a client that is about to send expects better than a reset.
+    pub(crate) fn idle_grace(self) -> Option<Duration> {
+        match self {
+            Successor::None => None,
+            Successor::AtPort | Successor::AtSocket => Some(LAST_CALL),
+        }
+    }
+
+    /// How long handshakes may still take, while no others begin. The same socket's go on for
+    /// whoever has it next.
+    pub(crate) fn handshake_grace(self) -> Option<Duration> {
+        match self {
+            Successor::AtPort => Some(LAST_CALL),
+            Successor::None | Successor::AtSocket => None,
+        }
+    }
+}
