@@ -44,7 +44,7 @@
 //! ```
 //! The kernel deals new connections out to both sockets, by their addresses, and resets those that the old
 //! one was dealt and has not accepted when it closes. So on Linux the old server first has the kernel
-//! ignore who begins to connect to it, accepts for half a second those who had begun, and closes
+//! ignore who begins to connect to it, accepts for 300 ms those who had begun, and closes
 //! then. Who was ignored is not refused: its system tries again after a second, as it does for any
 //! lost packet, and gets to the new server. With `net.ipv4.tcp_migrate_req = 1` (Linux 5.14) the kernel
 //! itself hands on what a socket had not accepted.

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-/// How long those who are half in, or between two requests, are still waited for when somebody
-/// takes over. Within the second after which a client sends its first segment again (RFC 6298
-/// §2.1), so that it costs nobody more than that second.
-const LAST_CALL: Duration = Duration::from_millis(500);
+/// How long connections between two requests are still waited for: many round trips.
+const IDLE_GRACE: Duration = Duration::from_millis(500);
+
+/// How long handshakes that have begun may still take: a round trip to the other side of the earth.
+/// Who begins one meanwhile is put off for the second after which a client sends its first segment
+/// again (RFC 6298 §2.1), so less than that, and no more than needed.
+const HANDSHAKE_GRACE: Duration = Duration::from_millis(300);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Successor {
@@ -24,7 +27,7 @@ impl Successor {
     pub(crate) fn idle_grace(self) -> Option<Duration> {
         match self {
             Successor::None => None,
-            Successor::AtPort | Successor::AtSocket => Some(LAST_CALL),
+            Successor::AtPort | Successor::AtSocket => Some(IDLE_GRACE),
         }
     }
 
@@ -32,7 +35,7 @@ impl Successor {
     /// whoever has it next.
     pub(crate) fn handshake_grace(self) -> Option<Duration> {
         match self {
-            Successor::AtPort => Some(LAST_CALL),
+            Successor::AtPort => Some(HANDSHAKE_GRACE),
             Successor::None | Successor::AtSocket => None,
         }
     }
