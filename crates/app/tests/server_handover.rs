@@ -3,7 +3,6 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-#[allow(dead_code, reason = "a part of it is used")]
 mod server_common;
 
 use monoloop::sim::Builder;
