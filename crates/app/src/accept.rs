@@ -68,7 +68,40 @@ pub(crate) async fn accept_until_draining(
             }
         }
     }
-    accept_backlog(&mut listener, &shared).await
+    let late = accept_handshakes(&mut listener, &shared).await;
+    late + accept_backlog(&mut listener, &shared).await
+}
+
+/// Accepts those who are half in, and lets nobody else begin: who comes now comes again in a second,
+/// and gets to the one who takes over. Without that, closing the listener would reset those whom the
+/// kernel gives it between the last look at the backlog and the end.
+async fn accept_handshakes(listener: &mut TcpListener, shared: &Rc<LoopState>) -> usize {
+    let Some(grace) = shared.successor.get().handshake_grace() else {
+        return 0;
+    };
+    if let Err(error) = listener.ignore_new_connections() {
+        tracing::debug!(%error, "new connections cannot be left to the successor");
+        return 0;
+    }
+    let mut accepted = 0;
+    let mut over = pin!(time::sleep(grace));
+    loop {
+        let next = poll_fn(|cx| {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready(Some(accepted));
+            }
+            over.as_mut().poll(cx).map(|()| None)
+        });
+        match next.await {
+            None => return accepted,
+            Some(Ok((stream, peer))) => {
+                accepted += 1;
+                serve(stream, peer, shared);
+            }
+            Some(Err(error)) if concerns_one_connection(&error) => {}
+            Some(Err(_)) => rest(shared).await,
+        }
+    }
 }
 
 /// Accepts those who connected before the loop began to drain: closing the listener would reset

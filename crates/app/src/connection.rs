@@ -78,7 +78,7 @@ enum Phase {
     Head,
     /// The rest of a body that nobody wants.
     Discard,
-    /// The server drains, and nothing has come yet.
+    /// The server drains, and nothing has come yet, or nothing since the last request.
     Leaving,
 }
 
@@ -339,6 +339,11 @@ impl Connection {
                     self.start_phase(Phase::Leaving);
                     self.time_phase();
                 }
+                // Its next request may be on its way.
+                Phase::Idle if self.shared().successor.get().idle_grace().is_some() => {
+                    self.start_phase(Phase::Leaving);
+                    self.time_phase();
+                }
                 Phase::Idle => return Poll::Ready(Err(End::Drained)),
                 Phase::Leaving | Phase::Head | Phase::Discard => {}
             }
@@ -460,7 +465,10 @@ impl Connection {
             Phase::Fresh | Phase::Head => timeouts.head,
             Phase::Idle => timeouts.idle,
             Phase::Discard => timeouts.body,
-            Phase::Leaving => Some(FIRST_REQUEST_GRACE),
+            Phase::Leaving => {
+                let grace = self.shared().successor.get().idle_grace();
+                grace.or(Some(FIRST_REQUEST_GRACE))
+            }
         };
         self.deadline.reset(deadline_in(timeout));
         self.grace = Grace::begin(&self.deadline);

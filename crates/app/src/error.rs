@@ -29,6 +29,8 @@ pub enum ServerError {
         /// What the operating system says.
         error: io::Error,
     },
+    /// The socket that a supervisor should have handed over cannot be had.
+    Inherit(io::Error),
     /// A route of the app cannot be.
     Route(RouteError),
     /// The thread's event loop could not be made.
@@ -59,6 +61,7 @@ impl fmt::Display for ServerError {
                     "cannot listen at {address} for admin.listen: {error}{remedy}"
                 )
             }
+            ServerError::Inherit(error) => write!(f, "cannot take over a socket: {error}"),
             ServerError::Route(error) => error.fmt(f),
             ServerError::Socket(error) => error.fmt(f),
             #[cfg(feature = "tls")]
@@ -85,6 +88,7 @@ impl Error for ServerError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             ServerError::Address(error)
+            | ServerError::Inherit(error)
             | ServerError::Listen { error, .. }
             | ServerError::Admin { error, .. }
             | ServerError::Loop(error)

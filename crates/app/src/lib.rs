@@ -81,6 +81,7 @@ pub mod ledger;
 mod loop_state;
 #[cfg(feature = "multipart")]
 mod multipart;
+pub mod operations;
 mod overload;
 mod peer_deadline;
 mod peers;
@@ -102,6 +103,8 @@ mod sending;
 mod server;
 mod shutdown;
 mod standard_fields;
+mod successor;
+mod supervisor;
 mod timeouts;
 #[cfg(feature = "tls")]
 pub mod tls;

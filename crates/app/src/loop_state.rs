@@ -10,6 +10,7 @@ use crate::route_label::{ROUTE, RouteLabel};
 use crate::router::App;
 use crate::running::RunningRequests;
 use crate::standard_fields::StandardFields;
+use crate::successor::Successor;
 use crate::timeouts::Timeouts;
 use crate::transport::Transports;
 use crate::turn_away::TurnedAway;
@@ -59,6 +60,8 @@ pub(crate) struct LoopState {
     /// A connection was closed.
     pub(crate) connections_changed: Changed,
     pub(crate) draining_began: Changed,
+    /// Who serves when this loop does not any more.
+    pub(crate) successor: Cell<Successor>,
     outputs: RefCell<Vec<Vec<u8>>>,
     /// The context of the last request, to be that of the next when nobody has kept it.
     request_context: RefCell<Context>,
@@ -96,6 +99,7 @@ impl LoopState {
             connections: RefCell::default(),
             connections_changed: Changed::default(),
             draining_began: Changed::default(),
+            successor: Cell::default(),
             outputs: RefCell::default(),
             request_context: RefCell::new(Context::current()),
             request_route: RefCell::default(),

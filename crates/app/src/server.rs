@@ -12,6 +12,8 @@ use crate::loop_state::LoopState;
 use crate::overload::Shedding;
 use crate::router::{App, Router};
 use crate::shutdown::Shutdown;
+use crate::successor::Successor;
+use crate::supervisor;
 use crate::timeouts::Timeouts;
 #[cfg(feature = "tls")]
 use crate::tls::{TlsConfig, TlsReloader, reload_at_hangup};
@@ -40,6 +42,10 @@ pub struct Server {
     address: SocketAddr,
     threads: usize,
     socket: Option<PathBuf>,
+    inherits: bool,
+    /// What listens already, in place of the address.
+    listener: Option<Arc<std::net::TcpListener>>,
+    reuse_port: bool,
     settings: Settings,
     runtime: monoloop_runtime::Config,
     ledger: Ledger,
@@ -90,6 +96,9 @@ impl Server {
             address: config.listen,
             threads: config.threads.into(),
             socket: config.socket.clone(),
+            inherits: config.handover.activated,
+            listener: None,
+            reuse_port: config.handover.reuse_port,
             settings: Settings {
                 bounds: config.bounds(),
                 limits: Limits {
@@ -168,6 +177,34 @@ impl Server {
     #[must_use]
     pub fn server_timing(mut self, is_on: bool) -> Self {
         self.settings.server_timing = is_on;
+        self
+    }
+
+    /// Lets another process of the same user listen at the port while this one does: one that is
+    /// started before this one is ended, and takes over. See [`operations`](crate::operations).
+    /// Default: no.
+    #[must_use]
+    pub fn reuse_port(mut self, reuse_port: bool) -> Self {
+        self.reuse_port = reuse_port;
+        self
+    }
+
+    /// Serves on a socket that listens already, in place of an address: one that was inherited, or
+    /// is to be handed on. All loops share it. The server closes its copies when it drains;
+    /// connections then wait for whoever has another.
+    #[must_use]
+    pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self.inherits = false;
+        self
+    }
+
+    /// Serves on the socket that a supervisor has opened and handed over (systemd's socket
+    /// activation, `LISTEN_FDS`), in place of an address. It is taken when the server starts, which
+    /// fails when there is none. See [`operations`](crate::operations). Default: no.
+    #[must_use]
+    pub fn activated(mut self, activated: bool) -> Self {
+        self.inherits = activated;
         self
     }
 
@@ -254,10 +291,11 @@ impl Server {
     /// # Errors
     /// When a route is malformed, the address cannot be listened at, or a thread or loop cannot
     /// be made.
-    pub fn run<F>(self, app: F) -> Result<(), ServerError>
+    pub fn run<F>(mut self, app: F) -> Result<(), ServerError>
     where
         F: Fn() -> Router + Send + Sync + 'static,
     {
+        self.inherit()?;
         let app = Arc::new(app);
         let shutdown = Shutdown::new();
         let mut runtime = self.make_runtime()?;
@@ -271,21 +309,24 @@ impl Server {
             &shutdown,
             socket.as_ref(),
         )?;
-        // Each loop keeps it open.
-        drop(socket);
+        // Each loop keeps them open.
+        drop((socket, self.listener.take()));
         let signals = signal::shutdown();
         #[cfg(feature = "tls")]
         let tls = self.tls.clone();
         announce(&self, first.local_addr());
+        supervisor::tell_ready();
 
         runtime.block_on(async {
             let signals = spawn_named("signals", drain_at_signal(signals, shutdown));
             #[cfg(feature = "tls")]
             let hangups = tls.map(|tls| spawn_named("tls reload", reload_at_hangup(tls)));
+            let alive = spawn_named("supervisor", supervisor::tell_that_it_lives());
             report(&first.wait().await);
             // Nothing is left that they could end.
             signals.cancel();
-            let _cancelled = signals.await;
+            alive.cancel();
+            let _cancelled = (signals.await, alive.await);
             #[cfg(feature = "tls")]
             if let Some(hangups) = hangups {
                 hangups.cancel();
@@ -303,15 +344,16 @@ impl Server {
     ///
     /// # Errors
     /// As for [`run`](Server::run).
-    pub fn start<F>(self, app: F) -> Result<Running, ServerError>
+    pub fn start<F>(mut self, app: F) -> Result<Running, ServerError>
     where
         F: Fn() -> Router + Send + Sync + 'static,
     {
+        self.inherit()?;
         let app = Arc::new(app);
         let shutdown = Shutdown::new();
         let socket = self.open_socket()?;
         let socket = socket.as_ref();
-        let first = self.start_loop(self.address, self.threads > 1, &app, &shutdown, socket)?;
+        let first = self.start_loop(self.address, self.shares_port(), &app, &shutdown, socket)?;
         let local_addr = first.0;
         let mut loops = vec![first.1];
         loops.extend(self.start_loops(local_addr, self.threads - 1, &app, &shutdown, socket)?);
@@ -338,7 +380,34 @@ impl Server {
         app: impl Fn() -> Router,
         shutdown: &Shutdown,
     ) -> Result<Serving, ServerError> {
-        self.listen(&app, shutdown, self.open_socket()?.as_ref())
+        let socket = self.open_socket()?;
+        if !self.inherits {
+            return self.listen(&app, shutdown, socket.as_ref());
+        }
+        let mut server = self.clone();
+        server.inherit()?;
+        server.listen(&app, shutdown, socket.as_ref())
+    }
+
+    /// Takes what a supervisor has handed over.
+    fn inherit(&mut self) -> Result<(), ServerError> {
+        if std::mem::take(&mut self.inherits) {
+            let listener = supervisor::take_listener().map_err(ServerError::Inherit)?;
+            self.listener = Some(Arc::new(listener));
+        }
+        Ok(())
+    }
+
+    fn shares_port(&self) -> bool {
+        self.threads > 1 || self.reuse_port
+    }
+
+    fn successor(&self) -> Successor {
+        match (&self.listener, self.reuse_port) {
+            (Some(_), _) => Successor::AtSocket,
+            (None, true) => Successor::AtPort,
+            (None, false) => Successor::None,
+        }
     }
 
     fn open_socket(&self) -> Result<Option<Socket>, ServerError> {
@@ -352,7 +421,7 @@ impl Server {
         shutdown: &Shutdown,
         socket: Option<&Socket>,
     ) -> Result<Serving, ServerError> {
-        self.listen_at(self.address, self.threads > 1, app, shutdown, socket)
+        self.listen_at(self.address, self.shares_port(), app, shutdown, socket)
     }
 
     fn listen_at(
@@ -366,8 +435,13 @@ impl Server {
         let router = app();
         router.check()?;
         let transports = self.transports()?;
-        let options = ListenOptions::default().reuse_port(share_port);
-        let listening = TcpListener::bind_with(address, &options);
+        let listening = match &self.listener {
+            Some(listener) => listener.try_clone().and_then(TcpListener::from_std),
+            None => {
+                let options = ListenOptions::default().reuse_port(share_port);
+                TcpListener::bind_with(address, &options)
+            }
+        };
         let cannot_listen = |error| ServerError::Listen { address, error };
         let listener = listening.map_err(cannot_listen)?;
         let local_addr = listener.local_addr().map_err(cannot_listen)?;
@@ -391,6 +465,7 @@ impl Server {
             self.ledger.new_book(routes),
             transports,
         );
+        shared.successor.set(self.successor());
         shared.server_timing.set(settings.server_timing);
         self.loops.add_this();
         let admin = match self.admin.filter(|_| is_first) {
@@ -515,6 +590,8 @@ impl Server {
                     drop(socket);
                     Ok((serving?, runtime))
                 });
+                // With its copy of a socket that somebody else takes over.
+                drop(server);
                 match listening {
                     Ok((serving, mut runtime)) => {
                         let told = started.send(Ok(serving.local_addr()));
@@ -652,6 +729,7 @@ async fn drain_at_signal(signals: std::io::Result<signal::Signal>, shutdown: Shu
     };
     let first = signals.recv().await;
     tracing::info!(signal = %first, "asked to end; once more ends at once");
+    supervisor::tell_stopping();
     shutdown.drain();
     let second = signals.recv().await;
     tracing::warn!(signal = %second, "ending at once");

@@ -173,8 +173,8 @@ fn key_in_the_wrong_place_is_told_the_right_one() {
     refuses(
         "connections_max = 5\n",
         "server.toml:1: connections_max: unknown key; did you mean \"limits.connections_max\"? known \
-         keys and sections: [admin], [disconnect], [drain], [health], [limits], listen, [log], [overload], \
-         [runtime], socket, threads, [timeouts], [tls]",
+         keys and sections: [admin], [disconnect], [drain], [handover], [health], [limits], listen, \
+         [log], [overload], [runtime], socket, threads, [timeouts], [tls]",
     );
 }
 
@@ -183,8 +183,8 @@ fn unknown_section_is_refused_once_however_many_keys_it_has() {
     refuses(
         "[timeout]\nhead = \"5s\"\nidle = \"5s\"\n",
         "server.toml:1: timeout: unknown section; did you mean \"timeouts\"? known keys and \
-         sections: [admin], [disconnect], [drain], [health], [limits], listen, [log], [overload], \
-         [runtime], socket, threads, [timeouts], [tls]",
+         sections: [admin], [disconnect], [drain], [handover], [health], [limits], listen, \
+         [log], [overload], [runtime], socket, threads, [timeouts], [tls]",
     );
 }
 

@@ -4,7 +4,6 @@
 #![cfg(all(feature = "files", unix))]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-#[allow(dead_code, reason = "a part of it is used")]
 mod server_common;
 
 use http::Method;
@@ -668,7 +667,7 @@ fn what_is_no_file_is_not_found_and_keeps_nobody_waiting() {
     assert!(made.unwrap().success());
     let _socket = std::os::unix::net::UnixListener::bind(disk.at("root/socket")).unwrap();
     disk.write("root/forbidden", b"x");
-    fs::set_permissions(disk.at("root/forbidden"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(disk.at("root/forbidden"), fs::Permissions::from_mode(0o000)).unwrap();
     // The superuser may read it all the same.
     let may_read = File::open(disk.at("root/forbidden")).is_ok();
     serve(

@@ -107,6 +107,28 @@ fn a_listener_of_the_standard_library_can_be_taken_over() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_listener_that_ignores_new_connections_still_accepts_those_it_had() {
+    run(async {
+        let mut listener = TcpListener::bind(any_port()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = TcpStream::connect(address).await.unwrap();
+        listener.ignore_new_connections().unwrap();
+        let late = timeout(ms(500), TcpStream::connect(address)).await;
+        assert!(late.is_err(), "{late:?}");
+
+        let (mut accepted, _) = listener.accept().await.unwrap();
+        waiting.write_all(b"ask").await.unwrap();
+        assert_eq!(&*accepted.receive().await.unwrap(), b"ask");
+        accepted.write_all(b"answer").await.unwrap();
+        accepted.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(rest(&mut waiting).await.unwrap(), b"answer");
+        let nobody = timeout(ms(500), listener.accept()).await;
+        assert!(nobody.is_err(), "{nobody:?}");
+    });
+}
+
+#[test]
 fn bytes_come_in_the_order_they_were_sent_by_any_kind_of_write() {
     run(async {
         let (mut one, mut other) = pair().await;

@@ -52,6 +52,11 @@ impl Example {
 
     fn start_as_it_is(mut command: Command) -> Example {
         command.stdin(Stdio::null());
+        Example::start_with_stdin(command)
+    }
+
+    /// Starts it with the standard input and the environment that it was given.
+    pub(crate) fn start_with_stdin(mut command: Command) -> Example {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         Example {

@@ -11,6 +11,7 @@ mod echo_server;
 mod events;
 mod example;
 mod files;
+mod handover;
 mod http_server;
 mod request_id;
 mod tls;

@@ -70,6 +70,8 @@ pub struct Config {
     pub overload: OverloadConfig,
     /// How the server ends.
     pub drain: DrainConfig,
+    /// How one server takes over from another.
+    pub handover: HandoverConfig,
     /// What is logged, how, and where to.
     pub log: LogConfig,
     /// The answers for those who ask whether the server is well.
@@ -224,6 +226,21 @@ pub struct DrainConfig {
     pub timeout: Duration,
 }
 
+/// How one server takes over from another without a connection being refused; see
+/// [`operations`](crate::operations).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HandoverConfig {
+    /// Whether the server serves on the socket that a supervisor has handed over (`LISTEN_FDS`), in
+    /// place of `listen`. Default off.
+    #[serde(deserialize_with = "values::switch")]
+    pub activated: bool,
+    /// Whether another process of the same user may listen at the port, too (`SO_REUSEPORT`).
+    /// Default off: then a second server is refused, which is mostly a mistake.
+    #[serde(deserialize_with = "values::switch")]
+    pub reuse_port: bool,
+}
+
 /// What is logged, how, and where to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -321,6 +338,7 @@ impl Default for Config {
             disconnect: DisconnectConfig::default(),
             overload: OverloadConfig::default(),
             drain: DrainConfig::default(),
+            handover: HandoverConfig::default(),
             log: LogConfig::default(),
             health: HealthConfig::default(),
             tls: TlsSection::default(),

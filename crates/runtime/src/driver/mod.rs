@@ -17,6 +17,7 @@
 mod address;
 #[cfg(unix)]
 mod credentials;
+mod handshakes;
 mod kind;
 mod options;
 #[cfg(unix)]
@@ -31,6 +32,7 @@ mod conformance;
 pub(crate) use address::{Address, Source};
 #[cfg(unix)]
 pub use credentials::Credentials;
+pub(crate) use handshakes::ignore_new;
 pub use kind::{DriverKind, UnknownDriver};
 pub use options::{ConnectOptions, ListenOptions, UdpOptions};
 

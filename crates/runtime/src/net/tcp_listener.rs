@@ -1,6 +1,6 @@
 //! A listening socket.
 
-use crate::driver::{ListenOptions, Source};
+use crate::driver::{ListenOptions, Source, ignore_new};
 use crate::net::TcpStream;
 use crate::net::socket::Socket;
 use crate::runtime::current;
@@ -75,6 +75,18 @@ impl TcpListener {
     pub fn poll_accept(&mut self, cx: &Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let (socket, peer) = ready!(self.socket.poll_accept(cx))?;
         Poll::Ready(Ok((TcpStream { socket }, peer.ip()?)))
+    }
+
+    /// Lets nobody begin to connect any more; who has begun can still be accepted. For a socket
+    /// that shares its port (`SO_REUSEPORT`) with one that takes over: the kernel resets connections
+    /// that nobody has accepted when their listener is closed, so accept for as long as a handshake
+    /// takes, then close. Clients that are ignored meanwhile try once more by themselves, one
+    /// second later. Not to be undone.
+    ///
+    /// # Errors
+    /// What the operating system says; `Unsupported` where it is not Linux, and in simulations.
+    pub fn ignore_new_connections(&self) -> io::Result<()> {
+        self.socket.option(ignore_new)
     }
 
     /// The address it listens at.
