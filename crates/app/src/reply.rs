@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::response::ResponseBody;
-use crate::{RequestId, Response};
+use crate::{IntoResponse, RequestId, Response};
 use http::header::{CONNECTION, DATE, HeaderName, SERVER, UPGRADE};
 use http::{HeaderValue, StatusCode};
 use monoloop_proto::http1::{AfterResponse, ResponseLength, SendError};
@@ -113,7 +113,7 @@ pub(crate) fn push_fault(
         connection.protocol.awaits_head(),
         "a response that was refused has sent nothing"
     );
-    let response = Response::new(StatusCode::INTERNAL_SERVER_ERROR);
+    let response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
     push_whole_response(connection, &response, id, time::now())
 }
 

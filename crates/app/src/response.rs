@@ -26,7 +26,8 @@ pub(crate) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>>>
 /// A response: status, header fields, body.
 ///
 /// `Content-Length`, `Transfer-Encoding`, `Date`, `Server` and `X-Request-Id` are added by the
-/// server; `Connection: close` set here closes the connection after the response.
+/// server; `Connection: close` set here closes the connection after the response. What else is
+/// meant for the next hop alone is left out, but for `Upgrade`, which a 426 has to have.
 pub struct Response {
     pub(crate) status: StatusCode,
     /// One of the common types; any other is among the headers.

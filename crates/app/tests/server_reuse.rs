@@ -784,7 +784,7 @@ fn a_large_head_is_followed_by_small_ones() {
                 told.text().contains("authority=large fields=99 "),
                 "{told:?}"
             );
-            client.answer().await.assert_kept(405);
+            client.answer().await.assert_kept(501);
             assert!(client.answer().await.text().contains("GET /users/a ?- "));
             let told = client.answer().await;
             assert!(

@@ -56,7 +56,7 @@ pub(crate) const BODIES: &[(&[u8], &str)] = &[
     (b"0_5\r\nhello\r\n0\r\n\r\n", "400 closed"),
     (b"\"5\"\r\nhello\r\n0\r\n\r\n", "400 closed"),
     (b"5\0\r\nhello\r\n0\r\n\r\n", "400 closed"),
-    (b"\05\r\nhello\r\n0\r\n\r\n", "400 closed"),
+    (b"\x005\r\nhello\r\n0\r\n\r\n", "400 closed"),
     (b"5\x0b\r\nhello\r\n0\r\n\r\n", "400 closed"),
     (b"\xb2\r\nhello\r\n0\r\n\r\n", "400 closed"),
     (b"<script>\r\n", "400 closed"),

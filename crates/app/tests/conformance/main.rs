@@ -86,7 +86,7 @@ macro_rules! tables_hold {
     ($($test:ident: $name:literal;)+) => {
         $(#[test]
         fn $test() {
-            check(table($name));
+            check(&table($name));
         })+
 
         #[test]

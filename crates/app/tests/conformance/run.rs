@@ -130,9 +130,9 @@ fn app() -> Router {
 }
 
 /// Has each case sent at once and in pieces.
-pub(crate) fn check(cases: Vec<Case>) {
+pub(crate) fn check(cases: &[Case]) {
     serve(app, async |site| {
-        for case in &cases {
+        for case in cases {
             let small = match case.bytes.len() {
                 ..=BYTE_BY_BYTE_MAX => 1,
                 _ => 997,

@@ -1,7 +1,5 @@
 //! The fields that decide framing, persistence and routing, noted in one pass over a head.
 
-use http::Method;
-
 use super::byte_class::{self, TOKEN};
 use super::error::RecvError;
 use super::head::{BodyLength, Version};
@@ -16,7 +14,6 @@ pub(super) struct Facts<'a> {
     pub(super) content_length: Option<u64>,
     pub(super) codings: Codings,
     pub(super) persistence: Persistence,
-    has_upgrade: bool,
     expect: Expect,
 }
 
@@ -51,7 +48,6 @@ impl<'a> Facts<'a> {
                 self.host = Some(value);
             }
             6 if is_named(name, b"expect") => self.expect.note(value),
-            7 if is_named(name, b"upgrade") => self.has_upgrade = true,
             10 if is_named(name, b"connection") => self.persistence.note(value),
             12 if self.request_id.is_none() && is_named(name, b"x-request-id") => {
                 self.request_id = Some(value);
@@ -93,18 +89,6 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Whether another protocol is asked for: by a GET of HTTP/1.1 without a body, with the connection
-    /// option that keeps intermediaries from passing the field on (RFC 9110 §7.8). In any other
-    /// request the field means nothing.
-    #[inline]
-    pub(super) fn asks_upgrade(&self, method: &Method, version: Version, body: BodyLength) -> bool {
-        self.has_upgrade
-            && self.persistence.upgrade
-            && *method == Method::GET
-            && version == Version::Http11
-            && matches!(body, BodyLength::None | BodyLength::Sized(0))
-    }
-
     /// Whether a `100 Continue` is waited for: never by HTTP/1.0, and only with a body to come
     /// (RFC 9110 §10.1.1).
     #[inline]
@@ -142,7 +126,7 @@ pub(super) struct Persistence {
     close: bool,
     keep_alive: bool,
     /// The option that `Upgrade` has to come with.
-    upgrade: bool,
+    pub(super) upgrade: bool,
 }
 
 impl Persistence {

@@ -9,7 +9,7 @@ use httparse::{Header, Request, Status};
 use super::error::RecvError;
 use super::fields::Facts;
 use super::framing::line_bytes_max;
-use super::head::{FieldSpans, Parsed, RequestHead, Span, Version};
+use super::head::{BodyLength, FieldSpans, Parsed, RequestHead, Span, Version};
 use super::limits::Limits;
 use super::target;
 
@@ -156,7 +156,8 @@ fn parse_into<'b>(
     let body = facts.body_length(version, limits.body_bytes_max)?;
     let expects_continue = facts.expects_continue(version, body)?;
 
-    let asks_upgrade = facts.asks_upgrade(&method, version, body);
+    let asks_upgrade =
+        facts.persistence.upgrade && asks_upgrade(&method, version, body, request.headers);
 
     parsed.bytes.clear();
     parsed.bytes.extend_from_slice(head);
@@ -175,6 +176,24 @@ fn parse_into<'b>(
     parsed.expects_continue = expects_continue;
     parsed.asks_upgrade = asks_upgrade;
     Ok(head.len())
+}
+
+/// Whether another protocol is asked for, where the connection option is there that keeps
+/// intermediaries from passing the field on: by a GET of HTTP/1.1 without a body (RFC 9110 §7.8). In
+/// any other request the field means nothing.
+#[cold]
+fn asks_upgrade(
+    method: &Method,
+    version: Version,
+    body: BodyLength,
+    fields: &[Header<'_>],
+) -> bool {
+    *method == Method::GET
+        && version == Version::Http11
+        && matches!(body, BodyLength::None | BodyLength::Sized(0))
+        && fields
+            .iter()
+            .any(|field| field.name.eq_ignore_ascii_case("upgrade"))
 }
 
 /// Refuses a malformed request line, given with its CRLF, without the fields behind it.

@@ -125,8 +125,7 @@ impl RequestFlags {
             version: parsed.version,
             is_head: parsed.method == Method::HEAD,
             is_connect: parsed.method == Method::CONNECT,
-            // Behind a CONNECT that is not answered with a tunnel may come what was meant for it.
-            keep_alive: parsed.keep_alive && parsed.method != Method::CONNECT,
+            keep_alive: parsed.keep_alive,
             awaits_continue: parsed.expects_continue,
             asks_upgrade: parsed.asks_upgrade,
         }

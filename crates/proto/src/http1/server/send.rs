@@ -61,10 +61,8 @@ impl Connection {
                 return Err(SendError::HeadAlreadySent);
             }
         }
-        if !(200..=599).contains(&status.as_u16())
-            || (self.request.is_connect && status.is_success())
-        {
-            return Err(SendError::UnsupportedStatus(status));
+        if !(200..=599).contains(&status.as_u16()) || self.request.is_connect {
+            self.check_uncommon(status)?;
         }
         // Who waits for 100 and gets something else sends the body or does not; nothing that comes
         // now can be told for a request or a body.
@@ -183,6 +181,17 @@ impl Connection {
             self.send = Send::Nothing;
         }
         let _ = self.close();
+    }
+
+    /// Only final responses are sent, and no tunnel is opened. Behind a CONNECT that is turned down
+    /// may come what was meant for the tunnel.
+    #[cold]
+    fn check_uncommon(&mut self, status: StatusCode) -> Result<(), SendError> {
+        if !(200..=599).contains(&status.as_u16()) || status.is_success() {
+            return Err(SendError::UnsupportedStatus(status));
+        }
+        self.closing = true;
+        Ok(())
     }
 
     #[cold]
