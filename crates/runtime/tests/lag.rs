@@ -96,15 +96,15 @@ fn a_loop_is_stuck_while_it_does_not_look_for_a_tenth_of_a_second() {
     sim::run(1, async {
         let begun = time::stuck();
         sim::burn(Duration::from_millis(99));
-        time::sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(1)).await;
         assert_eq!(time::stuck(), begun);
         sim::burn(Duration::from_secs(6));
         assert_eq!(time::stuck(), begun, "nobody has looked since");
-        let timer = time::sleep(Duration::from_secs(1));
+        let timer = sleep(Duration::from_secs(1));
         assert_eq!(timer.stuck(), time::stuck());
         timer.await;
         assert_eq!(time::stuck() - begun, Duration::from_secs(6));
-        time::sleep(Duration::from_secs(3600)).await;
+        sleep(Duration::from_secs(3600)).await;
         assert_eq!(time::stuck() - begun, Duration::from_secs(6));
     });
 }
