@@ -1,7 +1,7 @@
 //! The example HTTP server through a day of the world: good clients and hostile ones, wave after wave, and
 //! at every hour's end it is as it was at the first's.
 //!
-//! `MONOLOOP_SOAK_HOURS=24 cargo test -p monoloop-examples --test soak` is the whole day.
+//! `MONOLOOP_SOAK_HOURS=168 cargo test -p monoloop-examples --test soak` is a week.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
@@ -19,8 +19,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const ADDRESS: &str = "10.0.0.1:80";
-/// Hours of the world, when nobody asks for more: enough for every timeout to come many times.
-const HOURS_DEFAULT: u64 = 2;
+/// Hours of the world, when nobody asks for others: some five seconds of ours.
+const HOURS_DEFAULT: u64 = 24;
 const HOUR: Duration = Duration::from_secs(3600);
 /// A wave of clients begins this often.
 const WAVE: Duration = Duration::from_secs(60);

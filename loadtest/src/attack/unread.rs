@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use monoloop_runtime::time;
 
-use crate::attack::arena::{Arena, GRACE};
+use crate::attack::arena::Arena;
 use crate::attack::peer::Peer;
 use crate::attack::tally::{Expected, Seen};
 use crate::attack::{Attack, Run, boxed};
@@ -120,7 +120,7 @@ async fn sip(arena: &Arena, peer: &mut Peer, limit: Duration) -> Seen {
 fn limits(arena: &Arena) -> (Duration, Expected) {
     // Both kernels hold megabytes on the way: what of them still moves when we are stuck is progress to
     // the server, and the last of it may be a good while later.
-    let limit = 2 * arena.timeouts.write + GRACE;
+    let limit = 2 * arena.timeouts.write + arena.grace;
     (limit, Expected::new([Seen::Reset, Seen::Closed], limit))
 }
 
