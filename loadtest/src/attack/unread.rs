@@ -41,6 +41,11 @@ impl Attack for NoRead {
         &["write_timeout", "too_slow"]
     }
 
+    /// Until the server is full of answers it has to give them.
+    fn saturates(&self) -> bool {
+        true
+    }
+
     fn run(&self, arena: Rc<Arena>) -> Run<'_> {
         let count = arena.connections.min(CONNECTIONS_MAX);
         boxed(async move { arena.each(count, no_read).await })
@@ -87,6 +92,11 @@ impl Attack for SlowRead {
 
     fn ends_in(&self) -> &'static [&'static str] {
         &["write_timeout", "too_slow"]
+    }
+
+    /// Until the server is full of answers it has to give them.
+    fn saturates(&self) -> bool {
+        true
     }
 
     fn run(&self, arena: Rc<Arena>) -> Run<'_> {
