@@ -4,6 +4,8 @@
 //! The command line ([`cli`]) becomes a checked [`plan`]; [`control`] runs it on a loop of its own,
 //! where [`connection`] keeps each connection busy with a protocol ([`http`], [`echo`]) at a
 //! [`pace`] (the [`roster`] says whose turn it is); what they [`record`] becomes an [`outcome`], shown as a [`report`] and as [`json`].
+//! [`attack`] runs hostile peers beside such a load; [`ledger`] and [`memory`] are the server's side of
+//! the matter, which [`server_watch`] compares.
 
 mod answers;
 mod attack;

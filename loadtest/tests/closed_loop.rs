@@ -320,3 +320,21 @@ fn connections_come_from_the_sources_given() {
     seen.sort();
     assert_eq!(seen, ["127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.3"]);
 }
+
+#[test]
+fn a_ledger_that_tells_otherwise_fails_the_run_and_both_sides_are_shown() {
+    const METRICS: &str = "monoloop_connections_total 7\n\
+                           monoloop_connections_ended_total{reason=\"ok\"} 7\n\
+                           monoloop_requests_total 9\n\
+                           monoloop_requests_ended_total{reason=\"ok\"} 9\n";
+    let address = server(|stream| answer_each(stream, |_| Some(ok("hi"))));
+    let admin = server(|stream| answer_each(stream, |_| Some(ok(METRICS))));
+    let run = loadtest(&format!(
+        "http http://{address}/ -n 20 -c 2 --reconcile http://{admin}/"
+    ));
+    run.assert_code(1);
+    assert_eq!(run.json["server"]["reconciled"], false, "{run:?}");
+    assert_eq!(run.number("/server/client_answered"), 20);
+    assert_eq!(run.number("/server/server_ok"), 0);
+    assert!(run.stdout.contains("NOT reconciled"), "{run:?}");
+}

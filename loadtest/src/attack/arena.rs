@@ -12,10 +12,6 @@ use crate::attack::peer::Peer;
 use crate::attack::tally::{Expected, Seen, Tally};
 use crate::sources::Sources;
 
-/// How much later than its timeout a server may cut a connection off: its timers tick in
-/// milliseconds, and it shares the machine with those who attack it.
-pub(crate) const GRACE: Duration = Duration::from_millis(1500);
-
 /// How long a connection may take to be made. On the same machine more means that nobody accepts.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -45,6 +41,8 @@ pub(crate) struct Arena {
     /// How long an attack goes on that has no end of its own.
     pub(crate) duration: Duration,
     pub(crate) timeouts: Timeouts,
+    /// How much later than its timeout the server may cut a connection off.
+    pub(crate) grace: Duration,
     pub(crate) sources: Sources,
     pub(crate) tally: RefCell<Tally>,
     pub(crate) is_interrupted: Cell<bool>,

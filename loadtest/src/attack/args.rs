@@ -81,6 +81,9 @@ pub(crate) struct AttackArgs {
     /// How long the server waits for a peer that does not read [default: monoloop's, 30s]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) write_timeout: Option<Duration>,
+    /// How much later than its timeout the server may act; more on a machine that is busy
+    #[arg(long, value_name = "TIME", default_value = "1500ms", value_parser = time)]
+    pub(crate) grace: Duration,
     /// Path on the same server that takes the body of a POST
     #[arg(long, value_name = "PATH", default_value = "/echo")]
     pub(crate) post_path: String,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use monoloop_runtime::sync::remote;
 use monoloop_runtime::{Runtime, signal, spawn_blocking, spawn_named, time};
 
-use crate::attack::arena::{Arena, GRACE};
+use crate::attack::arena::Arena;
 use crate::attack::plan::AttackPlan;
 use crate::attack::tally::Tally;
 use crate::attack::verdict::{Books, Memory, Verdict, WellBehaved, p99_bound};
@@ -95,6 +95,7 @@ fn arena(plan: &AttackPlan) -> Arena {
         connections: plan.connections,
         duration: plan.duration,
         timeouts: plan.timeouts,
+        grace: plan.grace,
         sources: plan.sources.clone(),
         tally: RefCell::new(Tally::new()),
         is_interrupted: Cell::new(false),
@@ -219,7 +220,7 @@ async fn ledger(plan: &AttackPlan) -> Option<Ledger> {
 /// The ledger when the server is done with the attack, or when it had time enough.
 async fn settled(plan: &AttackPlan, before: Option<&Ledger>) -> Option<Ledger> {
     let before = before?;
-    let until = time::now() + SETTLES_WITHIN + GRACE;
+    let until = time::now() + SETTLES_WITHIN + plan.grace;
     loop {
         let now = ledger(plan).await?;
         let is_settled = now.connections.in_flight <= before.connections.in_flight;

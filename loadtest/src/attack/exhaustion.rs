@@ -6,7 +6,7 @@ use std::time::Duration;
 use monoloop_runtime::net::TcpStream;
 use monoloop_runtime::time;
 
-use crate::attack::arena::{Arena, GRACE};
+use crate::attack::arena::Arena;
 use crate::attack::peer::Peer;
 use crate::attack::tally::{Expected, Seen};
 use crate::attack::{Attack, Run, boxed};
@@ -87,7 +87,7 @@ async fn open_all(arena: &Rc<Arena>, within: Duration) -> Vec<TcpStream> {
 /// A new client is answered soon after descriptors have come back.
 async fn serves_again(arena: &Arena) {
     let began = time::now_precise();
-    let expected = Expected::new([Seen::Served(200)], SERVES_AGAIN_WITHIN + GRACE);
+    let expected = Expected::new([Seen::Served(200)], SERVES_AGAIN_WITHIN + arena.grace);
     let Some(stream) = arena.try_connect(0).await else {
         arena.fault("after it was let go the server takes no connection".into());
         return;

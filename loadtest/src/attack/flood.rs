@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use monoloop_runtime::time;
 
-use crate::attack::arena::{Arena, GRACE};
+use crate::attack::arena::Arena;
 use crate::attack::tally::{Expected, Seen};
 use crate::attack::{Attack, Run, boxed};
 
@@ -13,6 +13,8 @@ use crate::attack::{Attack, Run, boxed};
 const PIPELINES_MAX: usize = 8;
 /// Requests sent at a time.
 const PIPELINE_DEPTH: usize = 64;
+/// How long a batch may take to be answered: that the others are not held up is what counts.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 /// Connections that come and go at the same time, each again and again.
 const CHURNERS_MAX: usize = 8;
 /// Pause of each between two, which keeps it to some thousand a second, and our own ports free.
@@ -47,7 +49,7 @@ impl Attack for PipelineFlood {
 async fn pipeline(arena: Rc<Arena>, number: usize) {
     let requests = arena.get().repeat(PIPELINE_DEPTH);
     // A server may bound the requests of a connection; then the last answer says so.
-    let expected = Expected::new([Seen::Served(200), Seen::Refused(200)], GRACE);
+    let expected = Expected::new([Seen::Served(200), Seen::Refused(200)], ANSWERED_WITHIN);
     let until = time::now() + arena.duration;
     while time::now() < until && !arena.is_interrupted.get() {
         let Some(mut peer) = arena.connect(number, "pipeline").await else {
@@ -58,7 +60,7 @@ async fn pipeline(arena: Rc<Arena>, number: usize) {
             peer.start_clock();
             peer.send(&requests).await;
             asked += PIPELINE_DEPTH;
-            let seen = peer.observe_answers(asked, GRACE).await;
+            let seen = peer.observe_answers(asked, ANSWERED_WITHIN).await;
             if seen != Seen::Served(200) || time::now() >= until {
                 break seen;
             }
@@ -97,7 +99,7 @@ impl Attack for ConnectionChurn {
 }
 
 async fn churn(arena: Rc<Arena>, number: usize) {
-    let expected = Expected::new([Seen::Left], GRACE);
+    let expected = Expected::new([Seen::Left], arena.grace);
     let until = time::now() + arena.duration;
     let mut round = number;
     while time::now() < until && !arena.is_interrupted.get() {
@@ -145,7 +147,7 @@ async fn reset_mid_body(arena: Rc<Arena>, number: usize) {
     /// The server is to have read the head before the reset comes.
     const BODY_IS_BEING_READ: Duration = Duration::from_millis(50);
 
-    let expected = Expected::new([Seen::Left], GRACE);
+    let expected = Expected::new([Seen::Left], arena.grace);
     let Some(mut peer) = arena.connect(number, "reset").await else {
         return;
     };
@@ -196,12 +198,12 @@ async fn half_close(arena: Rc<Arena>, number: usize) {
             cut_off.to_vec(),
         ),
     };
-    let expected = Expected::new(endings, GRACE);
+    let expected = Expected::new(endings, arena.grace);
     let Some(mut peer) = arena.connect(number, shape).await else {
         return;
     };
     peer.send(&bytes).await;
     peer.finish_sending();
-    let seen = peer.observe(2 * GRACE).await;
+    let seen = peer.observe(2 * arena.grace).await;
     arena.judge(shape, seen, &peer, &expected);
 }

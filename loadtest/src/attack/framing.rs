@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::attack::arena::{Arena, GRACE};
+use crate::attack::arena::Arena;
 use crate::attack::heads::refused;
 use crate::attack::tally::{Expected, Seen};
 use crate::attack::{Attack, Run, boxed};
@@ -177,7 +177,7 @@ async fn chunk_bomb(arena: Rc<Arena>, number: usize) {
 /// Allowed, and six bytes of framing to each: it has to be served like any other body.
 async fn one_byte_chunks(arena: &Arena, number: usize, head: &[u8]) {
     const CHUNKS: usize = 10_000;
-    let expected = Expected::new([Seen::Served(200)], 2 * GRACE);
+    let expected = Expected::new([Seen::Served(200)], 2 * arena.grace);
     let Some(mut peer) = arena.connect(number, "one byte").await else {
         return;
     };
@@ -185,6 +185,6 @@ async fn one_byte_chunks(arena: &Arena, number: usize, head: &[u8]) {
     peer.send("1\r\nx\r\n".repeat(CHUNKS).as_bytes()).await;
     peer.send(b"0\r\n\r\n").await;
     peer.start_clock();
-    let seen = peer.observe_answers(1, 2 * GRACE).await;
+    let seen = peer.observe_answers(1, 2 * arena.grace).await;
     arena.judge("one byte", seen, &peer, &expected);
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::attack::arena::{Arena, GRACE};
+use crate::attack::arena::Arena;
 use crate::attack::tally::{Expected, Seen};
 use crate::attack::{Attack, Run, boxed};
 
@@ -149,11 +149,11 @@ pub(crate) async fn refused(
         .iter()
         .map(|status| Seen::Refused(*status))
         .collect();
-    let expected = Expected::new(endings, GRACE);
+    let expected = Expected::new(endings, arena.grace);
     let Some(mut peer) = arena.connect(number, shape).await else {
         return;
     };
     peer.send(bytes).await;
-    let seen = peer.observe(2 * GRACE).await;
+    let seen = peer.observe(2 * arena.grace).await;
     arena.judge(shape, seen, &peer, &expected);
 }

@@ -46,6 +46,7 @@ pub(crate) struct AttackPlan {
     /// The bound on the well-behaved clients' p99, when it is not made of the quiet one.
     pub(super) p99_max: Option<Duration>,
     pub(super) timeouts: Timeouts,
+    pub(super) grace: Duration,
     pub(super) memory_margin_bytes: u64,
     pub(super) sources: Sources,
     pub(super) json: Option<PathBuf>,
@@ -87,6 +88,7 @@ impl AttackPlan {
         Ok(Self {
             attacks,
             timeouts: timeouts(&args)?,
+            grace: args.grace,
             url,
             target,
             address,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::attack::arena::{Arena, GRACE};
+use crate::attack::arena::Arena;
 use crate::attack::tally::{Expected, Seen};
 use crate::attack::{Attack, Run, boxed};
 
@@ -28,7 +28,7 @@ impl Attack for SlowlorisHead {
 }
 
 async fn slowloris(arena: Rc<Arena>, number: usize) {
-    let limit = arena.timeouts.head + GRACE;
+    let limit = arena.timeouts.head + arena.grace;
     let expected = Expected::new([Seen::Refused(408)], limit);
     let Some(mut peer) = arena.connect(number, "head").await else {
         return;
@@ -64,7 +64,7 @@ impl Attack for SlowBody {
 async fn slow_body(arena: Rc<Arena>, number: usize) {
     // Each byte is progress: what ends it is the minimum rate, which may be judged over as long as a
     // whole timeout again.
-    let limit = 2 * arena.timeouts.body + GRACE;
+    let limit = 2 * arena.timeouts.body + arena.grace;
     let expected = Expected::new([Seen::Refused(408)], limit);
     let Some(mut peer) = arena.connect(number, "body").await else {
         return;
@@ -98,7 +98,7 @@ impl Attack for StalledBody {
 }
 
 async fn stalled_body(arena: Rc<Arena>, number: usize) {
-    let limit = arena.timeouts.body + GRACE;
+    let limit = arena.timeouts.body + arena.grace;
     let expected = Expected::new([Seen::Refused(408)], limit);
     let (shape, fields, half) = match number % 2 {
         0 => ("sized", "Content-Length: 2000\r\n", "x".repeat(1000)),
@@ -140,7 +140,7 @@ impl Attack for ExpectNever {
 }
 
 async fn expect_never(arena: Rc<Arena>, number: usize) {
-    let limit = arena.timeouts.body + GRACE;
+    let limit = arena.timeouts.body + arena.grace;
     let expected = Expected::new([Seen::Refused(408)], limit);
     let Some(mut peer) = arena.connect(number, "expect").await else {
         return;
@@ -180,7 +180,7 @@ async fn idle(arena: Rc<Arena>, number: usize) {
         true => ("keep-alive", arena.timeouts.idle),
         false => ("silent", arena.timeouts.head),
     };
-    let limit = timeout + GRACE;
+    let limit = timeout + arena.grace;
     let expected = Expected::new([Seen::Closed], limit);
     let Some(mut peer) = arena.connect(number, shape).await else {
         return;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use monoloop_runtime::time;
 
-use crate::attack::arena::{Arena, GRACE};
+use crate::attack::arena::Arena;
 use crate::attack::peer::Peer;
 use crate::attack::tally::{Expected, Seen};
 use crate::attack::{Attack, Run, boxed};
@@ -17,7 +17,7 @@ const CONNECTIONS_MAX: usize = 50;
 const REQUESTS_PER_WRITE: usize = 200;
 
 /// A server that has not taken a byte for that long waits for us to read.
-const STUCK_AFTER: Duration = Duration::from_millis(250);
+const STUCK_AFTER: Duration = Duration::from_secs(1);
 
 /// Bytes a slow reader takes at a time: less than would ever open the window of TCP again.
 const SIP_BYTES: usize = 4;
@@ -41,6 +41,11 @@ impl Attack for NoRead {
         &["write_timeout", "too_slow"]
     }
 
+    /// Until the server is full of answers it has to give them.
+    fn saturates(&self) -> bool {
+        true
+    }
+
     fn run(&self, arena: Rc<Arena>) -> Run<'_> {
         let count = arena.connections.min(CONNECTIONS_MAX);
         boxed(async move { arena.each(count, no_read).await })
@@ -54,15 +59,23 @@ async fn no_read(arena: Rc<Arena>, number: usize) {
     };
     let seen = match fill(&arena, &mut peer).await {
         Filled::Gone => Seen::Reset,
-        Filled::Stuck => {
-            let write = peer.send_deaf(b"GET / HTTP/1.1\r\n");
-            match time::timeout(limit, write).await {
-                Ok(_) => Seen::Reset,
-                Err(_) => Seen::Open,
-            }
-        }
+        Filled::Stuck => wait_deaf(&arena, &mut peer, limit).await,
     };
     arena.judge("no-read", seen, &peer, &expected);
+}
+
+/// Keeps asking, as far as that goes, until the server has gone.
+async fn wait_deaf(arena: &Arena, peer: &mut Peer, limit: Duration) -> Seen {
+    let until = time::now() + limit;
+    let request = arena.get();
+    loop {
+        let left = until.saturating_duration_since(time::now());
+        match time::timeout(left, peer.send_deaf(&request)).await {
+            Ok(Ok(())) if !left.is_zero() => {}
+            Ok(Ok(())) | Err(_) => return Seen::Open,
+            Ok(Err(_)) => return Seen::Reset,
+        }
+    }
 }
 
 /// Answers that are taken by the sip.
@@ -79,6 +92,11 @@ impl Attack for SlowRead {
 
     fn ends_in(&self) -> &'static [&'static str] {
         &["write_timeout", "too_slow"]
+    }
+
+    /// Until the server is full of answers it has to give them.
+    fn saturates(&self) -> bool {
+        true
     }
 
     fn run(&self, arena: Rc<Arena>) -> Run<'_> {
@@ -120,7 +138,7 @@ async fn sip(arena: &Arena, peer: &mut Peer, limit: Duration) -> Seen {
 fn limits(arena: &Arena) -> (Duration, Expected) {
     // Both kernels hold megabytes on the way: what of them still moves when we are stuck is progress to
     // the server, and the last of it may be a good while later.
-    let limit = 2 * arena.timeouts.write + GRACE;
+    let limit = 2 * arena.timeouts.write + arena.grace;
     (limit, Expected::new([Seen::Reset, Seen::Closed], limit))
 }
 
