@@ -203,7 +203,7 @@ struct LentContext<'a> {
 }
 
 impl Drop for LentContext<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.home.replace(mem::take(&mut self.context));
     }
