@@ -1,6 +1,7 @@
 //! What comes before the first request when the transport has a handshake: TLS.
 
-use super::{Connection, End, FIRST_REQUEST_GRACE, Phase, deadline_in};
+use super::phases::{FIRST_REQUEST_GRACE, Phase};
+use super::{Connection, End, deadline_in};
 use crate::RequestId;
 use crate::ledger::Reason;
 use http::StatusCode;
