@@ -181,7 +181,7 @@ impl Kind {
 type Act = fn(TcpStream) -> std::pin::Pin<Box<dyn Future<Output = String>>>;
 
 /// One of each in every wave.
-const CLIENTS: [Kind; 13] = [
+const CLIENTS: [Kind; 14] = [
     Kind {
         name: "good",
         act: |stream| Box::pin(good(stream)),
@@ -209,6 +209,13 @@ const CLIENTS: [Kind; 13] = [
         sees: "408, closed",
         ends_in: Reason::HeaderTimeout,
         requests: [0, 1],
+    },
+    Kind {
+        name: "slowloris, later",
+        act: |stream| Box::pin(drips_later(stream)),
+        sees: "200, 408, closed",
+        ends_in: Reason::HeaderTimeout,
+        requests: [1, 1],
     },
     Kind {
         name: "silent",
@@ -327,10 +334,11 @@ async fn half_close(mut stream: TcpStream) -> String {
     to_its_end(stream).await
 }
 
-/// Says the first, and then the second every second until it is answered.
+/// Says the first, and then the second every second until it is answered, for as long as nobody would
+/// have the patience to listen.
 async fn drips(mut stream: TcpStream, first: &str, then: &str) -> String {
     stream.write_all(first.as_bytes()).await.unwrap();
-    loop {
+    for _ in 0..1000 {
         match time::timeout(Duration::from_secs(1), stream.receive()).await {
             Ok(came) => {
                 let seen = statuses(&came.unwrap());
@@ -339,6 +347,14 @@ async fn drips(mut stream: TcpStream, first: &str, then: &str) -> String {
             Err(_) => stream.write_all(then.as_bytes()).await.unwrap(),
         }
     }
+    "still heard".into()
+}
+
+/// Behaves well, once.
+async fn drips_later(mut stream: TcpStream) -> String {
+    stream.write_all(GET.as_bytes()).await.unwrap();
+    let seen = statuses(&stream.receive().await.unwrap()).join(" ");
+    seen + ", " + &drips(stream, "GET / HTTP/1.1\r\nhost: h\r\n", "x: y\r\n").await
 }
 
 /// Has a message echoed, and says goodbye.
