@@ -425,7 +425,7 @@ fn plain_http_is_answered_in_plain_http() {
         let mut client = site.send(get("/")).await;
         let answer = client.answer().await;
         answer.assert_last(400);
-        assert_eq!(answer.text(), "this port speaks TLS: use https://\n");
+        assert_eq!(answer.text(), "this port speaks TLS; use https://\n");
         client.assert_closed().await;
         // The head need not be whole.
         site.send("G").await.answer().await.assert_last(400);
