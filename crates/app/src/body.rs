@@ -159,7 +159,15 @@ impl IntoResponse for BodyError {
         };
         let text = match self {
             BodyError::Refused(error) => format!("{self}; {}\n", error.remedy()),
-            _ => format!("{self}\n"),
+            // To the one who sent half of it, and still reads.
+            BodyError::Disconnected => {
+                "the request ended in the middle of its body; send as much as was announced\n"
+                    .to_owned()
+            }
+            BodyError::TimedOut | BodyError::TooSlow => {
+                format!("{self}; send it without pauses, or in smaller parts\n")
+            }
+            BodyError::Abandoned => format!("{self}\n"),
         };
         Response::text(text).with_status(status)
     }

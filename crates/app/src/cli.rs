@@ -53,11 +53,12 @@ pub struct ServerArgs {
     /// Address for metrics and health, as in 127.0.0.1:9100, or off
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
+
     /// PEM file of a certificate and its chain: serve TLS; more of them parted by commas
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<String>,
 
-    /// PEM file of the certificate's private key
+    /// PEM file of the certificate's private key; of several, in the same order
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<String>,
 

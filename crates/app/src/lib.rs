@@ -48,7 +48,24 @@
 //!
 //! Time in which the loop itself was stuck is not charged to peers ([`time::stuck`]).
 //!
-//! What of HTTP is spoken and what is refused is in the [guide](guide::http).
+//! # Features
+//! None is on by default; `full` is all of them. What is not listed here is always there: routes,
+//! JSON, server-sent events, upgrades, CORS, security headers, metrics, the ledger, the handover.
+//!
+//! | feature | brings | by |
+//! |---|---|---|
+//! | `compression` | `Compression`: responses in zstd, br or gzip | `zstd`, `brotli`, `flate2` |
+//! | `cookies` | `Request::cookie`, `Request::cookies`, `Response::with_cookie`, `cookie` | `cookie` |
+//! | `files` | `Files`, `Router::files`: static files with ranges and validators | `mime_guess` |
+//! | `forms` | `Request::form`, `Request::query_as`, `Request::path_as` | `serde_html_form` |
+//! | `multipart` | `Request::multipart`: forms with files, piece by piece | `multer` |
+//! | `rate-limit` | `RateLimit`: 429 for who asks too often | `governor` |
+//! | `tls` | `tls`, `Server::tls`, the keys of `[tls]`: certificates, reload, client certificates | `rustls` with `ring` |
+//! | `websocket` | `websocket`: RFC 6455 | `tungstenite` (its protocol side) |
+//!
+//! # Guides
+//! What of HTTP is spoken and what is refused: [`guide::http`]. What to look at when something is
+//! wrong: [`guide::incidents`]. How a new version takes over: [`operations`]. All: [`guide`].
 
 mod accept;
 mod admin;

@@ -1,5 +1,7 @@
 //! Running a server: how a new version takes the place of the old one, and no client notices.
 //!
+//! What to look at when something is wrong is in [`incidents`](crate::guide::incidents).
+//!
 //! There are two ways. Both need nothing of the clients, and both end the old process with
 //! SIGTERM, which [drains](crate::Shutdown) it: requests that run are finished, connections between
 //! two requests are still answered for half a second, with `Connection: close`.

@@ -15,7 +15,17 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// When a server turns requests away, and how fast it makes up its mind.
+/// When a server turns requests away, and how fast it makes up its mind. Off by default.
+///
+/// ```no_run
+/// use monoloop::{Router, Server, Shedding};
+/// use std::time::Duration;
+///
+/// Server::bind("127.0.0.1:8080")?
+///     .shedding(Some(Shedding::new(Duration::from_millis(50))))
+///     .run(|| Router::new().get("/", |_| async { "hello\n" }))?;
+/// # Ok::<(), monoloop::ServerError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shedding {
     /// How long requests may wait for their first step. When none of an interval has waited less,

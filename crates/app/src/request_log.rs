@@ -117,7 +117,12 @@ impl Record {
     }
 
     /// What is answered without a handler.
-    pub(crate) fn refused(id: RequestId, line: Option<RequestLine>, status: StatusCode) -> Self {
+    pub(crate) fn refused(
+        id: RequestId,
+        line: Option<RequestLine>,
+        status: StatusCode,
+        bytes: u64,
+    ) -> Self {
         let line = line.unwrap_or(RequestLine {
             method: String::new(),
             path: String::new(),
@@ -129,7 +134,7 @@ impl Record {
             path: line.path,
             refused: Some(line.method),
             status: Some(status),
-            bytes: 0,
+            bytes,
             received_at: time::now(),
             first_step_at: now,
             cpu: Duration::ZERO,

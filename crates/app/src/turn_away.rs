@@ -13,11 +13,11 @@ use std::time::Duration;
 /// As short as an answer can be that a person understands, too.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: text/plain; charset=utf-8\r\n\
-    content-length: 36\r\n\
+    content-length: 68\r\n\
     retry-after: 1\r\n\
     connection: close\r\n\
     \r\n\
-    too many connections from this peer\n";
+    too many connections from this peer; close some, or try again later\n";
 
 /// How long one is told and read from, so that a reset does not overtake the answer (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(1);

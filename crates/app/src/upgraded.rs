@@ -28,6 +28,24 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// The connection's own task moves them, one piece ahead in either direction. It is closed when the
 /// handler's future is over, behind what was written. The server's write timeout holds; how long
 /// to wait for what the peer sends is for the handler to say.
+///
+/// ```
+/// use monoloop::{Request, Response, Router, Upgraded};
+///
+/// /// Sends back whatever comes.
+/// async fn echo(request: Request) -> Response {
+///     Response::upgrade(&request, "echo", async |mut peer: Upgraded| {
+///         while let Ok(bytes) = peer.receive().await {
+///             if bytes.is_empty() || peer.write_all(&bytes).await.is_err() {
+///                 break;
+///             }
+///         }
+///     })
+/// }
+///
+/// let app = Router::new().get("/echo", echo);
+/// assert!(app.check().is_ok());
+/// ```
 pub struct Upgraded {
     pipe: Rc<Pipe>,
 }

@@ -451,3 +451,23 @@ fn several_certificates_are_an_array_and_are_printed_as_one() {
          certificate = \"off\" (the default)",
     );
 }
+
+#[test]
+fn overload_is_not_asked_for_what_the_timers_cannot_see() {
+    let config = load(b"[overload]\nqueue_delay_max = \"2ms\"\ninterval = \"10ms\"\n").unwrap();
+    assert_eq!(
+        config.overload.queue_delay_max,
+        Some(Duration::from_millis(2))
+    );
+    assert_eq!(config.overload.interval, Duration::from_millis(10));
+    refuses(
+        "[overload]\nqueue_delay_max = \"1ms\"\n",
+        "server.toml:2: overload.queue_delay_max = \"1ms\": expected a duration with its unit from \
+         2ms to 24h, as in \"50ms\", or \"off\"; write for example queue_delay_max = \"off\" (the \
+         default)",
+    );
+    for value in ["off", "9ms"] {
+        let text = format!("[overload]\ninterval = \"{value}\"\n");
+        assert!(load(text.as_bytes()).is_err(), "{value}");
+    }
+}

@@ -140,6 +140,7 @@ fn each_request_leaves_one_line_with_the_reason_of_its_end() {
 
 #[test]
 fn what_is_refused_leaves_a_line_with_what_was_understood_of_it() {
+    let mut bodies = Vec::new();
     let lines = lines_of(&server(), async |site| {
         for sent in [
             "GET /no-host HTTP/1.1\r\n\r\n",
@@ -148,7 +149,9 @@ fn what_is_refused_leaves_a_line_with_what_was_understood_of_it() {
             "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
             "GET /trickles HTTP/1.1\r\nHo",
         ] {
-            site.send(sent).await.rest().await;
+            let answer = String::from_utf8(site.send(sent).await.rest().await).unwrap();
+            let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+            bodies.push(body.len().to_string());
         }
         // One that says nothing has no request.
         site.connect().await.rest().await;
@@ -164,6 +167,8 @@ fn what_is_refused_leaves_a_line_with_what_was_understood_of_it() {
     assert_eq!(told[3], "POST /echo 400 parse_error");
     assert_eq!(told[4], "GET /trickles 408 header_timeout");
     assert!(lines.iter().all(|line| line.contains_key("path")));
+    let bytes: Vec<_> = lines.iter().map(|line| &line["bytes"]).collect();
+    assert_eq!(bytes, bodies.iter().collect::<Vec<_>>());
 }
 
 #[test]

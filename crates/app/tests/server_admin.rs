@@ -9,6 +9,7 @@ use monoloop::net::TcpStream;
 use monoloop::time::sleep;
 use monoloop::{Reason, Request, Router, Runtime, Server, Shutdown};
 use server_common::{Answer, Client, get, ms, quiet, secs, serve_with, server};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 fn app() -> Router {
@@ -277,4 +278,40 @@ fn an_admin_address_that_is_taken_is_named() {
         error.starts_with(&expected) && error.ends_with("another port"),
         "{error}"
     );
+}
+
+/// The names in the first column of the guide's table, without the prefix that all of them have.
+fn metrics_of_the_guide() -> BTreeSet<String> {
+    let guide = include_str!("../src/guide/incidents.md");
+    let (_, table) = guide.split_once("| metric | meaning |").unwrap();
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let names = rows.flat_map(|row| {
+        let column = row.split('|').nth(1).unwrap();
+        column.split('`').skip(1).step_by(2)
+    });
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_guide_explains_all_metrics_and_no_others() {
+    let admin = free_address();
+    serve_with(&server().admin(admin), app, async |_| {
+        let seen = metrics(admin).await;
+        let families = seen.lines().filter_map(|line| {
+            let (name, _kind) = line.strip_prefix("# TYPE monoloop_")?.split_once(' ')?;
+            Some(name.to_owned())
+        });
+        assert_eq!(families.collect::<BTreeSet<_>>(), metrics_of_the_guide());
+    });
+}
+
+#[test]
+fn the_guide_explains_all_reasons() {
+    let guide = include_str!("../src/guide/incidents.md");
+    for reason in Reason::ALL {
+        assert!(guide.contains(&format!("\n| `{reason}` |")), "{reason}");
+    }
 }

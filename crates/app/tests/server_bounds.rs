@@ -245,7 +245,10 @@ fn a_body_that_trickles_is_cut_off_though_it_never_stops() {
         }
         let answer = client.answer().await;
         answer.assert_last(408);
-        assert_eq!(answer.text(), "the request's body came too slowly\n");
+        assert_eq!(
+            answer.text(),
+            "the request's body came too slowly; send it without pauses, or in smaller parts\n"
+        );
         // Twenty seconds, and nineteen bytes' worth.
         assert_eq!(site.seconds(), 20);
     });

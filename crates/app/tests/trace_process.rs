@@ -211,7 +211,7 @@ fn file_that_cannot_be_opened_is_named() {
     let error = trace::init(&config).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "log.output = \"/does/not/exist.log\": the file cannot be opened for appending"
+        "log.output = \"/does/not/exist.log\": the file cannot be opened for appending (see to its directory and permissions)"
     );
     assert!(std::error::Error::source(&error).is_some());
 }

@@ -36,6 +36,8 @@ pub(crate) struct Arena {
     pub(crate) path: String,
     /// Path that takes the body of a POST.
     pub(crate) post_path: String,
+    /// Path that opens a WebSocket.
+    pub(crate) ws_path: String,
     /// Hostile connections at a time.
     pub(crate) connections: usize,
     /// How long an attack goes on that has no end of its own.

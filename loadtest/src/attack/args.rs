@@ -87,6 +87,9 @@ pub(crate) struct AttackArgs {
     /// Path on the same server that takes the body of a POST
     #[arg(long, value_name = "PATH", default_value = "/echo")]
     pub(crate) post_path: String,
+    /// Path on the same server that opens a WebSocket
+    #[arg(long, value_name = "PATH", default_value = "/ws")]
+    pub(crate) ws_path: String,
     /// What the server's memory may have grown by when an attack is over, in MiB: allocators keep
     /// what they may need again
     #[arg(long, value_name = "MIB", default_value = "16", value_parser = count)]

@@ -92,6 +92,7 @@ fn arena(plan: &AttackPlan) -> Arena {
         host: plan.target.authority.clone(),
         path: plan.target.path.clone(),
         post_path: plan.post_path.clone(),
+        ws_path: plan.ws_path.clone(),
         connections: plan.connections,
         duration: plan.duration,
         timeouts: plan.timeouts,

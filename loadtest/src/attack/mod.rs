@@ -20,6 +20,7 @@ mod slow;
 mod tally;
 mod unread;
 mod verdict;
+mod websocket;
 
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -61,7 +62,7 @@ trait Attack: Sync {
 }
 
 /// Every attack there is, in the order in which they run: the last ones leave most behind.
-static ATTACKS: [&dyn Attack; 16] = [
+static ATTACKS: [&dyn Attack; 19] = [
     &slow::SlowlorisHead,
     &slow::SlowBody,
     &slow::StalledBody,
@@ -76,6 +77,9 @@ static ATTACKS: [&dyn Attack; 16] = [
     &framing::ChunkBomb,
     &flood::PipelineFlood,
     &flood::ConnectionChurn,
+    &websocket::BrokenFrames,
+    &websocket::Fragments,
+    &websocket::PingFlood,
     &unread::SlowRead,
     &unread::NoRead,
 ];

@@ -36,6 +36,7 @@ pub(crate) struct AttackPlan {
     pub(super) target: HttpTarget,
     pub(super) address: SocketAddr,
     pub(super) post_path: String,
+    pub(super) ws_path: String,
     pub(super) admin: Option<Admin>,
     pub(super) pid: Option<u32>,
     pub(super) connections: usize,
@@ -67,12 +68,17 @@ impl AttackPlan {
                  network in between, say so with --i-own-this-server.",
             ));
         }
-        if !args.post_path.starts_with('/') {
-            return Err(UsageError::new(
-                format!("--post-path {}", args.post_path),
-                "not a path",
-                "Write a path that begins with a slash, such as /echo.",
-            ));
+        for (option, path) in [
+            ("--post-path", &args.post_path),
+            ("--ws-path", &args.ws_path),
+        ] {
+            if !path.starts_with('/') {
+                return Err(UsageError::new(
+                    format!("{option} {path}"),
+                    "not a path",
+                    "Write a path that begins with a slash, such as /echo.",
+                ));
+            }
         }
         let sources = match &args.source {
             Some(list) => Sources::parse(list)?,
@@ -93,6 +99,7 @@ impl AttackPlan {
             target,
             address,
             post_path: args.post_path,
+            ws_path: args.ws_path,
             admin,
             pid: args.pid,
             connections: usize::try_from(args.connections).unwrap_or(usize::MAX),

@@ -74,7 +74,7 @@ pub(super) fn render_quiet(quiet: &WellBehaved) -> String {
 
 pub(super) fn render_heading() -> String {
     format!(
-        "\n{:<17}{:>7}  {:<24}{:<20}{:>7}{:>7}{:>10}{:>10}  {:<26}{:<20}verdict\n",
+        "\n{:<17}{:>7}  {:<24} {:<19}{:>7}{:>7}{:>10}{:>10}  {:<26} {:<19} verdict\n",
         "attack",
         "hostile",
         "ended",
@@ -102,7 +102,7 @@ pub(super) fn render_verdict(verdict: &Verdict) -> String {
     line(
         &mut text,
         format_args!(
-            "{:<17}{:>7}  {:<24}{:<20}{served:>7}{errors:>7}{p99:>10}{:>10}  {:<26}{:<20}{}",
+            "{:<17}{:>7}  {:<24} {:<19}{served:>7}{errors:>7}{p99:>10}{:>10}  {:<26} {:<19} {}",
             verdict.name,
             format::count(verdict.hostile),
             counts(&verdict.endings),

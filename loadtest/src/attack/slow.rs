@@ -15,7 +15,7 @@ impl Attack for SlowlorisHead {
     }
 
     fn about(&self) -> &'static str {
-        "sends a field of the head now and then and never its end (Slowloris, 2009)"
+        "sends a field of the head now and then and never its end, first or later (Slowloris, 2009)"
     }
 
     fn ends_in(&self) -> &'static [&'static str] {
@@ -30,14 +30,22 @@ impl Attack for SlowlorisHead {
 async fn slowloris(arena: Rc<Arena>, number: usize) {
     let limit = arena.timeouts.head + arena.grace;
     let expected = Expected::new([Seen::Refused(408)], limit);
-    let Some(mut peer) = arena.connect(number, "head").await else {
+    let is_later = number % 2 == 1;
+    let shape = if is_later { "later head" } else { "head" };
+    let Some(mut peer) = arena.connect(number, shape).await else {
         return;
     };
+    if is_later {
+        // A connection that has behaved well is watched no less.
+        peer.send(&arena.get()).await;
+        peer.observe_answers(1, limit).await;
+        peer.start_clock();
+    }
     peer.send(arena.head("GET", &arena.path, "").as_bytes())
         .await;
     let period = Arena::drip_period(arena.timeouts.head);
     let seen = peer.drip(period, limit, |_| b"X-Later: 1\r\n").await;
-    arena.judge("head", seen, &peer, &expected);
+    arena.judge(shape, seen, &peer, &expected);
 }
 
 /// A body that hardly comes.

@@ -12,7 +12,8 @@ const FAULTS_KEPT_MAX: usize = 5;
 /// How one hostile connection ended.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Seen {
-    /// The server answered with this status, the last of its answers, and closed.
+    /// The server answered with this status, the last of its answers, or with this code of a
+    /// WebSocket's close, and closed.
     Refused(u16),
     /// The server answered with this status and is willing to go on.
     Served(u16),

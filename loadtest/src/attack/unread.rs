@@ -57,20 +57,19 @@ async fn no_read(arena: Rc<Arena>, number: usize) {
     let Some(mut peer) = arena.connect(number, "no-read").await else {
         return;
     };
-    let seen = match fill(&arena, &mut peer).await {
+    let seen = match fill(&arena, &mut peer, &requests(&arena)).await {
         Filled::Gone => Seen::Reset,
-        Filled::Stuck => wait_deaf(&arena, &mut peer, limit).await,
+        Filled::Stuck => wait_deaf(&mut peer, &arena.get(), limit).await,
     };
     arena.judge("no-read", seen, &peer, &expected);
 }
 
 /// Keeps asking, as far as that goes, until the server has gone.
-async fn wait_deaf(arena: &Arena, peer: &mut Peer, limit: Duration) -> Seen {
+pub(super) async fn wait_deaf(peer: &mut Peer, request: &[u8], limit: Duration) -> Seen {
     let until = time::now() + limit;
-    let request = arena.get();
     loop {
         let left = until.saturating_duration_since(time::now());
-        match time::timeout(left, peer.send_deaf(&request)).await {
+        match time::timeout(left, peer.send_deaf(request)).await {
             Ok(Ok(())) if !left.is_zero() => {}
             Ok(Ok(())) | Err(_) => return Seen::Open,
             Ok(Err(_)) => return Seen::Reset,
@@ -110,7 +109,7 @@ async fn slow_read(arena: Rc<Arena>, number: usize) {
     let Some(mut peer) = arena.connect(number, "slow-read").await else {
         return;
     };
-    let seen = match fill(&arena, &mut peer).await {
+    let seen = match fill(&arena, &mut peer, &requests(&arena)).await {
         Filled::Gone => Seen::Reset,
         Filled::Stuck => sip(&arena, &mut peer, limit).await,
     };
@@ -135,14 +134,18 @@ async fn sip(arena: &Arena, peer: &mut Peer, limit: Duration) -> Seen {
     Seen::Open
 }
 
-fn limits(arena: &Arena) -> (Duration, Expected) {
+fn requests(arena: &Arena) -> Vec<u8> {
+    arena.get().repeat(REQUESTS_PER_WRITE)
+}
+
+pub(super) fn limits(arena: &Arena) -> (Duration, Expected) {
     // Both kernels hold megabytes on the way: what of them still moves when we are stuck is progress to
     // the server, and the last of it may be a good while later.
     let limit = 2 * arena.timeouts.write + arena.grace;
     (limit, Expected::new([Seen::Reset, Seen::Closed], limit))
 }
 
-enum Filled {
+pub(super) enum Filled {
     /// The server reads no more, because it cannot write any more.
     Stuck,
     /// The server had enough before.
@@ -150,10 +153,9 @@ enum Filled {
 }
 
 /// Asks until the server is full of answers. The clock starts when it is.
-async fn fill(arena: &Arena, peer: &mut Peer) -> Filled {
-    let requests = arena.get().repeat(REQUESTS_PER_WRITE);
+pub(super) async fn fill(arena: &Arena, peer: &mut Peer, requests: &[u8]) -> Filled {
     let filled = loop {
-        match time::timeout(STUCK_AFTER, peer.send_deaf(&requests)).await {
+        match time::timeout(STUCK_AFTER, peer.send_deaf(requests)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => break Filled::Gone,
             Err(_) => break Filled::Stuck,

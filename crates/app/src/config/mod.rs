@@ -58,8 +58,8 @@ pub struct Config {
     /// see [`introspect`](crate::introspect). `None`, written `"off"` and the default: none.
     #[serde(with = "values::socket")]
     pub socket: Option<PathBuf>,
-    /// What is told to those who watch the server.
-    pub admin: AdminConfig,
+    /// Certificates, and what is asked of clients.
+    pub tls: TlsSection,
     /// Bounds on what a peer may make the server hold.
     pub limits: LimitsConfig,
     /// How long a peer, or a handler, may take.
@@ -72,12 +72,12 @@ pub struct Config {
     pub drain: DrainConfig,
     /// How one server takes over from another.
     pub handover: HandoverConfig,
-    /// What is logged, how, and where to.
-    pub log: LogConfig,
     /// The answers for those who ask whether the server is well.
     pub health: HealthConfig,
-    /// Certificates, and what is asked of clients.
-    pub tls: TlsSection,
+    /// What is told to those who watch the server.
+    pub admin: AdminConfig,
+    /// What is logged, how, and where to.
+    pub log: LogConfig,
     /// Bounds of the runtime below.
     pub runtime: RuntimeConfig,
 }
@@ -332,16 +332,16 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             threads: 1,
             socket: None,
-            admin: AdminConfig::default(),
+            tls: TlsSection::default(),
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
             disconnect: DisconnectConfig::default(),
             overload: OverloadConfig::default(),
             drain: DrainConfig::default(),
             handover: HandoverConfig::default(),
-            log: LogConfig::default(),
             health: HealthConfig::default(),
-            tls: TlsSection::default(),
+            admin: AdminConfig::default(),
+            log: LogConfig::default(),
             runtime: RuntimeConfig::default(),
         }
     }

@@ -208,7 +208,7 @@ pub(super) mod duration {
         })
     }
 
-    pub(super) fn parse(value: &Value, least: Duration) -> Option<Duration> {
+    pub(in super::super) fn parse(value: &Value, least: Duration) -> Option<Duration> {
         let duration = humantime::parse_duration(value.as_str()?).ok()?;
         (least..=DURATION_MAX)
             .contains(&duration)

@@ -32,16 +32,21 @@ impl Connection {
         because: Reason,
         id: &RequestId,
     ) {
+        let text = format!("{reason}; {remedy}\n");
         if access_enabled() && self.shared().is_watched.get() {
             let line = self.account.watched().line.take();
-            let answered = self.account.record(|record| record.answer(status));
+            let bytes = text.len() as u64;
+            let answered = self.account.record(|record| {
+                record.answer(status);
+                record.bytes = bytes;
+            });
             if answered.is_none() {
-                let record = Record::refused(id.clone(), line, status);
+                let record = Record::refused(id.clone(), line, status, bytes);
                 self.account.watch(record);
             }
         }
         self.account.refuse_request(because);
-        let response = Response::text(format!("{reason}; {remedy}\n")).with_status(status);
+        let response = Response::text(text).with_status(status);
         tracing::debug!(request_id = %id, peer = %self.peer, %status, %reason, "refused");
         // Whatever it says, the connection closes: nothing more can be understood of it.
         let _ = push_whole_response(self, &response, id, time::now());

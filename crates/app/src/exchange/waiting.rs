@@ -113,7 +113,7 @@ impl GivenUp {
 pub(super) fn handler_timed_out(connection: &mut Connection, id: &RequestId) -> Response {
     tracing::warn!(request_id = %id, "a handler was stopped at its timeout");
     connection.protocol.close_after_response();
-    let told = "the handler took too long\n";
+    let told = "the server took too long to answer; try again later\n";
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, told).into_response();
     response.reason = Reason::HandlerTimeout;
     response

@@ -200,7 +200,7 @@ fn name_if_may_be_cancelled(seen: &TaskSnapshot) -> Result<Option<String>, Strin
              {process})"
         ));
     }
-    if Path::new(seen.place.file()) == server_file() {
+    if Path::new(seen.place.file()).starts_with(server_folder()) {
         let name = seen.name.as_deref().unwrap_or("unnamed");
         return Err(format!(
             "task {id} ({name}) is the server's own: without it the server would stay, and serve \
@@ -211,10 +211,10 @@ fn name_if_may_be_cancelled(seen: &TaskSnapshot) -> Result<Option<String>, Strin
 }
 
 /// Where the tasks are spawned that a server consists of. Those of connections are not.
-fn server_file() -> PathBuf {
+fn server_folder() -> PathBuf {
     let here = Path::new(file!());
     let sources = here.ancestors().nth(2).unwrap_or(here);
-    sources.join("server.rs")
+    sources.join("server")
 }
 
 /// One of the traces that may run, given up when it is dropped.

@@ -203,7 +203,7 @@ impl Server {
         self
     }
 
-    /// Connections that one loop holds at most; more wait in the kernel's backlog.
+    /// Connections that one loop holds at most; more wait in the kernel's backlog. Default 25,000.
     #[must_use]
     pub fn connections_max(mut self, connections: usize) -> Self {
         self.settings.bounds.connections_max = connections.max(1);
@@ -229,14 +229,14 @@ impl Server {
         self
     }
 
-    /// What becomes of a handler whose client goes away.
+    /// What becomes of a handler whose client goes away. Default [`OnDisconnect::Cancel`].
     #[must_use]
     pub fn on_disconnect(mut self, what: OnDisconnect) -> Self {
         self.settings.bounds.on_disconnect = what;
         self
     }
 
-    /// What a client means that closes its sending half.
+    /// What a client means that closes its sending half. Default [`HalfClose::StillReads`].
     #[must_use]
     pub fn half_close(mut self, meaning: HalfClose) -> Self {
         self.settings.bounds.half_close = meaning;
@@ -251,21 +251,21 @@ impl Server {
         self
     }
 
-    /// How long peers and handlers may take.
+    /// How long peers and handlers may take. Default: see [`Timeouts`].
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.settings.timeouts = timeouts;
         self
     }
 
-    /// The bounds of the protocol.
+    /// The bounds of the protocol. Default: see [`Limits`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits;
         self
     }
 
-    /// How long requests may still run once the server drains.
+    /// How long requests may still run once the server drains; then they are cut off. Default 25 s.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.settings.drain_timeout = timeout;

@@ -75,6 +75,7 @@ impl TlsConfig {
     }
 
     /// Whether clients have to show a certificate, and the authorities that it has to come from.
+    /// Default: they are not asked.
     ///
     /// # Panics
     /// When this is a configuration of rustls, which has its own verifier.

@@ -243,7 +243,8 @@ impl fmt::Display for InitError {
             InitError::Open { path, .. } => {
                 write!(
                     f,
-                    "log.output = {:?}: the file cannot be opened for appending",
+                    "log.output = {:?}: the file cannot be opened for appending (see to its \
+                     directory and permissions)",
                     path.display()
                 )
             }
