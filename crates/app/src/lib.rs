@@ -51,6 +51,8 @@
 //! What of HTTP is spoken and what is refused is in the [guide](guide::http).
 
 mod accept;
+#[cfg(any(feature = "compression", feature = "files"))]
+mod accept_encoding;
 mod admin;
 mod body;
 mod body_pump;
