@@ -135,6 +135,7 @@ impl fmt::Display for End {
             End::BodyFailed => f.write_str("a response's body failed"),
             End::Upgraded(UpgradeFault::Protocol) => f.write_str("refused after an upgrade"),
             End::Upgraded(UpgradeFault::Limit) => f.write_str("over a limit after an upgrade"),
+            End::Upgraded(UpgradeFault::TooSlow) => f.write_str("too slow after an upgrade"),
         }
     }
 }
@@ -510,7 +511,7 @@ impl Connection {
             self.reset();
             return broken;
         }
-        poll_fn(|cx| self.stream.poll_goodbye(cx)).await;
+        self.say_goodbye().await;
         if lingers && self.stream.shutdown(Shutdown::Write).is_ok() {
             self.linger().await;
         }

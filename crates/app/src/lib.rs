@@ -113,6 +113,7 @@ mod transport;
 mod trusted_proxies;
 mod turn_away;
 mod upgrade;
+mod upgrade_output;
 mod upgraded;
 #[cfg(feature = "websocket")]
 pub mod websocket;
