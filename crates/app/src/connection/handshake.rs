@@ -1,7 +1,8 @@
 //! What comes before the first request and behind the last answer when the transport has more to say
 //! than HTTP: TLS.
 
-use super::{Connection, End, FIRST_REQUEST_GRACE, Phase, deadline_in};
+use super::phases::{FIRST_REQUEST_GRACE, Phase};
+use super::{Connection, End, deadline_in};
 use crate::RequestId;
 use crate::ledger::Reason;
 use http::StatusCode;
