@@ -75,6 +75,7 @@ mod extract;
 mod files;
 pub mod guide;
 mod handler;
+mod hangup;
 mod health;
 pub mod introspect;
 pub mod ledger;
