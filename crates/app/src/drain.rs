@@ -1,5 +1,6 @@
 //! The end of a loop's serving: accept nothing more, finish what runs, force what is left.
 
+use crate::drain_forced::ForcedConnections;
 use crate::loop_state::LoopState;
 use crate::running::HeldRequest;
 use crate::shutdown::{Shutdown, Wish};
@@ -27,10 +28,10 @@ pub struct DrainReport {
     /// The requests that the drain waited for when it had taken a second, the oldest first; 20 at
     /// most. Empty when it was over by then.
     pub held: Vec<HeldRequest>,
-    /// The requests that were cut off at the deadline, the oldest first; 20 at most. A
-    /// connection that was cut off had none when it was sending half a head, or did not take an
-    /// answer.
+    /// The requests that were cut off at the deadline, the oldest first; 20 at most.
     pub forced_requests: Vec<HeldRequest>,
+    /// The connections that were cut off and had no request that ran.
+    pub forced_without_request: ForcedConnections,
     /// From the wish to end until the last connection was closed.
     pub took: Duration,
 }
@@ -88,14 +89,20 @@ pub(crate) async fn drain_when_asked(
     if forced > 0 {
         forced_requests = report_forced(shared);
         shared.book.set_forcing();
+        shared.forced.begin();
         shared.cancel_connections("the server ends");
         shared.connections_changed.wait_until(all_closed).await;
+        let others = shared.forced.seen();
+        if others.count() > 0 {
+            tracing::warn!(connections = others.count(), %others, "cut off without a request");
+        }
     }
     DrainReport {
         open: open.get(),
         forced,
         held: held.into_inner().unwrap_or_default(),
         forced_requests,
+        forced_without_request: shared.forced.seen(),
         took: time::now().saturating_duration_since(asked_at),
     }
 }

@@ -66,6 +66,7 @@ mod connection;
 mod cookies;
 mod cors;
 mod drain;
+mod drain_forced;
 mod endpoint;
 mod error;
 pub mod events;
@@ -126,6 +127,7 @@ pub use bounds::{HalfClose, OnDisconnect};
 pub use compression::{Coding, Compression};
 pub use cors::Cors;
 pub use drain::DrainReport;
+pub use drain_forced::ForcedConnections;
 pub use error::ServerError;
 pub use extract::{RequestError, RequestPart};
 #[cfg(feature = "files")]

@@ -2,6 +2,7 @@
 
 use crate::bounds::Bounds;
 use crate::changed::Changed;
+use crate::drain_forced::Forced;
 use crate::ledger::LoopBook;
 use crate::overload::Overload;
 use crate::peers::Peers;
@@ -55,6 +56,8 @@ pub(crate) struct LoopState {
     pub(crate) leaving: Cell<bool>,
     /// Nothing is accepted any more, and no connection is kept for another request.
     pub(crate) draining: Cell<bool>,
+    /// What the end of the drain cuts off.
+    pub(crate) forced: Forced,
     /// The tasks of the open connections.
     pub(crate) connections: RefCell<Slab<Option<TaskHandle>>>,
     /// A connection was closed.
@@ -96,6 +99,7 @@ impl LoopState {
             server_timing: Cell::new(false),
             leaving: Cell::new(false),
             draining: Cell::new(false),
+            forced: Forced::default(),
             connections: RefCell::default(),
             connections_changed: Changed::default(),
             draining_began: Changed::default(),

@@ -21,6 +21,8 @@ pub(crate) struct RequestLog {
     pub(crate) unwritten: Vec<Record>,
     /// How long it took to write the last answer that was.
     last_write: Option<Duration>,
+    /// Bytes of the output that the system has not taken, when it was last asked in vain.
+    pub(crate) untaken: u64,
     /// The line of a request whose head is not whole.
     pub(crate) line: Option<RequestLine>,
 }
@@ -41,6 +43,7 @@ pub(crate) struct Record {
     /// The method, where it is not one.
     refused: Option<String>,
     status: Option<StatusCode>,
+    /// Of the body, as far as it is in the output.
     pub(crate) bytes: u64,
     received_at: Instant,
     /// When its handler took its first step.
@@ -67,6 +70,16 @@ impl RequestLog {
                 self.last_write = Some(record.write(now));
                 record.log(reason, now);
             }
+        }
+    }
+
+    /// The answers break off here: what the system has not taken was not sent. Heads and the frames of
+    /// chunks are taken for body, so that it is never told too much.
+    pub(crate) fn take_back_untaken(&mut self) {
+        for record in self.unwritten.iter_mut().rev() {
+            let taken_back = record.bytes.min(self.untaken);
+            record.bytes -= taken_back;
+            self.untaken -= taken_back;
         }
     }
 

@@ -106,7 +106,9 @@ fn poll_piece(stream: &mut BodyStream, cx: &mut Context<'_>) -> Poll<Option<Resu
 
 fn push_piece(connection: &mut Connection, piece: &[u8]) -> Result<(), SendError> {
     let (protocol, output) = (&mut connection.protocol, &mut connection.output);
-    protocol.send_body(piece, output)
+    protocol.send_body(piece, output)?;
+    connection.account.sent_body(piece.len());
+    Ok(())
 }
 
 /// Waits for the peer once there is enough to be written.

@@ -19,7 +19,7 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     \r\n\
     too many connections from this peer\n";
 
-/// How long one is read from, so that a reset does not overtake the answer (RFC 9112 §9.6).
+/// How long one is told and read from, so that a reset does not overtake the answer (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(1);
 
 /// How many are, at a time, and how much of each. More are closed at once: being polite is not to cost
@@ -45,17 +45,17 @@ pub(crate) fn turn_away(mut stream: TcpStream, shared: &Rc<LoopState>) {
     }
     let leaving = Lingering::enter(shared);
     drop(spawn(async move {
-        // An empty send buffer takes it whole.
-        let told = stream.write(TOO_MANY).await;
-        if told.is_ok() && stream.shutdown(Shutdown::Write).is_ok() {
-            // Whatever comes, and however it ends.
-            let _ = time::timeout(LINGER, read_away(&mut stream)).await;
-        }
+        // Whatever comes, and however it ends.
+        let _ = time::timeout(LINGER, tell_and_read_away(&mut stream)).await;
         drop(leaving);
     }));
 }
 
-async fn read_away(stream: &mut TcpStream) {
+async fn tell_and_read_away(stream: &mut TcpStream) {
+    let told = stream.write_all(TOO_MANY).await;
+    if told.is_err() || stream.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
     let mut left = LINGER_BYTES_MAX;
     std::future::poll_fn(|cx| {
         loop {

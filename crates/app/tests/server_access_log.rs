@@ -5,12 +5,18 @@
 
 mod server_common;
 
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use monoloop::net::TcpStream;
+use monoloop::sim::{Builder, Link};
 use monoloop::time::sleep;
-use monoloop::{Request, Response, Router, Server, Upgraded};
+use monoloop::{Request, Response, Router, Server, Shutdown, Upgraded};
 use server_common::{Site, get, ms, post, quiet, secs, serve_with, server};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::Once;
 
 fn app() -> Router {
@@ -29,6 +35,14 @@ fn app() -> Router {
                 sleep(secs(3)).await;
             });
             async { response }
+        })
+        .get("/breaks", |_| async {
+            let good = stream::iter([1000, 2000]).map(|bytes| Ok(Bytes::from(vec![b'x'; bytes])));
+            Response::stream(good.chain(stream::iter([Err("broken")])))
+        })
+        .get("/begins", |_| async {
+            let good = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b'x'; 2000]))]);
+            Response::stream(good.chain(stream::pending()))
         })
         .post("/echo", |request: Request| async {
             request.into_bytes().await
@@ -170,6 +184,56 @@ fn what_is_cut_off_leaves_a_line_too() {
         sleep(secs(6)).await;
     });
     assert_eq!(told(&lines), ["GET /slow/20 0 drain_forced"]);
+}
+
+#[test]
+fn what_breaks_off_says_how_much_was_sent() {
+    let breaks = server().drain_timeout(secs(2));
+    let lines = lines_of(&breaks, async |site| {
+        let mut client = site.send(get("/breaks")).await;
+        client.try_answer_to(&http::Method::GET).await;
+        // Takes nothing, until it is cut off.
+        let mut large = site.send(get("/large")).await;
+        sleep(secs(29)).await;
+        let came = large.take_what_came_bytes().await.len();
+        assert!(came > 0);
+        let _runs = site.send(get("/begins")).await;
+        quiet().await;
+        site.shutdown.drain();
+        sleep(secs(3)).await;
+    });
+    let bytes = |path: &str| -> u64 {
+        let mut of_path = lines.iter().filter(|line| line["path"] == path);
+        of_path.next().unwrap()["bytes"].parse().unwrap()
+    };
+    assert_eq!(bytes("/breaks"), 3000);
+    assert_eq!(bytes("/begins"), 2000);
+    assert!((100_000..40_000_000).contains(&bytes("/large")));
+}
+
+#[test]
+fn a_stream_that_the_peer_leaves_says_how_much_the_system_took() {
+    let link = Link {
+        buffer_bytes: 8192,
+        ..Link::default()
+    };
+    start_log();
+    Builder::new().link(link).run(1, async {
+        let shutdown = Shutdown::new();
+        let serving = Server::bind("10.0.0.1:80").unwrap().spawn(app, &shutdown);
+        let address = "10.0.0.1:80".parse::<SocketAddr>().unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(get("/large").as_bytes()).await.unwrap();
+        sleep(secs(32)).await;
+        drop(stream);
+        shutdown.drain();
+        serving.unwrap().wait().await;
+    });
+    let log = String::from_utf8(LOG.take()).unwrap();
+    let (_, bytes) = log.split_once(" bytes=").unwrap();
+    let bytes: u64 = bytes.split(' ').next().unwrap().parse().unwrap();
+    // What fits on the way, without the head, and nothing of what waited behind it.
+    assert!((7000..2 * 8192).contains(&bytes), "{bytes}");
 }
 
 #[test]

@@ -589,6 +589,39 @@ fn a_handler_whose_client_has_gone_is_cancelled_with_all_that_is_its() {
 }
 
 #[test]
+fn a_handler_whose_client_takes_no_earlier_answer_is_told_why_it_ends() {
+    let fate = Fate::default();
+    let link = Link {
+        buffer_bytes: 8192,
+        ..Link::default()
+    };
+    Builder::new().link(link).run(8, async {
+        let app = || {
+            let large = |_| async { vec![b'x'; 60_000] };
+            minute(&fate, RouteOptions::new()).get("/large", large)
+        };
+        simulated(sim_server(), app, async || {
+            for reason in ["client_closed", "write_timeout"] {
+                let mut stream = TcpStream::connect(address()).await.unwrap();
+                let both = get("/large") + &get("/minute");
+                stream.write_all(both.as_bytes()).await.unwrap();
+                sleep(secs(1)).await;
+                if reason == "client_closed" {
+                    stream.set_linger(Some(Duration::ZERO)).unwrap();
+                    drop(stream);
+                    sleep(secs(1)).await;
+                } else {
+                    sleep(secs(30)).await;
+                }
+                assert_eq!(fate.told.take(), [reason]);
+            }
+            assert_eq!((fate.cleaned.get(), fate.finished.get()), (2, 0));
+        })
+        .await;
+    });
+}
+
+#[test]
 fn a_handler_that_is_to_finish_does_so_without_a_client() {
     for by_route in [true, false] {
         let fate = Fate::default();

@@ -444,6 +444,53 @@ fn what_holds_the_drain_and_what_was_cut_off_is_told_by_request() {
 }
 
 #[test]
+fn what_was_cut_off_without_a_request_is_counted_by_what_was_waited_for() {
+    let server = patient_server().drain_timeout(secs(5));
+    let app = || app().get("/large", |_| async { vec![b'x'; 60_000] });
+    let report = serve_with(&server, app, async |site| {
+        let _half_heads = [
+            site.send("GET / HT").await,
+            site.send(get("/") + "GET /").await,
+        ];
+        let _running = site.send(get("/slow/9")).await;
+        // Answered before its body has come.
+        let _body = site.send(&post("/", &"x".repeat(1000))[..70]).await;
+        let mut not_reading = site.connect().await;
+        let flood = get("/large").repeat(1000);
+        let flooding = time::timeout(secs(1), not_reading.send_until_closed(flood.as_bytes()));
+        let _sent_in_part = flooding.await;
+        quiet().await;
+        site.shutdown.drain();
+        sleep(secs(6)).await;
+    });
+    let others = report.forced_without_request;
+    assert_eq!((report.forced, report.forced_requests.len()), (5, 1));
+    assert_eq!(
+        (others.sending_head, others.sending_body, others.not_reading),
+        (2, 1, 1),
+        "{others}"
+    );
+    assert_eq!(others.count(), 4);
+}
+
+#[test]
+fn a_head_that_begins_while_the_server_leaves_has_the_time_of_a_head() {
+    let report = serve(app, async |site| {
+        let mut fresh = site.connect().await;
+        quiet().await;
+        site.shutdown.drain();
+        sleep(ms(20)).await;
+        let request = get("/");
+        fresh.send(&request[..10]).await;
+        sleep(secs(9)).await;
+        fresh.send(&request[10..]).await;
+        fresh.answer().await.assert_last(200);
+        fresh.assert_closed().await;
+    });
+    assert_eq!(report.forced, 0);
+}
+
+#[test]
 fn only_so_many_requests_are_named() {
     let hasty = server_that_drains(Duration::ZERO, secs(3));
     let report = serve_with(&hasty, app, async |site| {

@@ -8,7 +8,7 @@ mod server_common;
 use monoloop::sim::Builder;
 use monoloop::time::{self, sleep};
 use monoloop::{Response, Router, Server, Shutdown};
-use server_common::{Client, get, ms, patient_server, quiet, serve_with};
+use server_common::{Client, get, ms, patient_server, quiet, secs, serve_with, server};
 
 fn router() -> Router {
     Router::new().get("/", async |_| Response::text("hello"))
@@ -30,6 +30,22 @@ fn a_connection_between_two_requests_is_answered_once_more_and_then_closed() {
         let asked_at = time::now();
         idle.assert_closed().await;
         assert!(time::now() - asked_at <= ms(101));
+    });
+}
+
+#[test]
+fn a_head_that_begins_in_the_grace_has_the_time_of_a_head() {
+    serve_with(&server().reuse_port(true), router, async |site| {
+        let mut idle = site.connect().await;
+        idle.get("/").await.assert_kept(200);
+        site.shutdown.drain();
+        sleep(ms(400)).await;
+        let request = get("/");
+        idle.send(&request[..10]).await;
+        sleep(secs(9)).await;
+        idle.send(&request[10..]).await;
+        idle.answer().await.assert_last(200);
+        idle.assert_closed().await;
     });
 }
 

@@ -8,13 +8,16 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod sim_client;
+mod sim_hostile;
 
 use futures_util::stream;
 use monoloop::sim::{self, Builder, Faults, Link};
 use monoloop::{
-    Bytes, Ledger, Reason, Request, Response, Router, Server, Shutdown, spawn, spawn_blocking, time,
+    Bytes, Ledger, OnDisconnect, Reason, Request, Response, Router, Server, Shedding, Shutdown,
+    spawn, spawn_blocking, time,
 };
 use sim_client::{Client, Failed, Pace, Question};
+use sim_hostile::Hostile;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -38,6 +41,10 @@ fn router() -> Router {
             time::sleep(Duration::from_millis(70)).await;
             format!("slow {}", request.param("n").unwrap())
         })
+        .get("/long", |_| async {
+            time::sleep(Duration::from_secs(20)).await;
+            "long"
+        })
         .get("/pool/{n}", |request: Request| async move {
             let n = request.param("n").unwrap().into_owned();
             spawn_blocking(move || format!("pool {n}")).await.unwrap()
@@ -50,6 +57,9 @@ fn router() -> Router {
         })
         .post("/echo", |request: Request| async move {
             request.into_body().bytes().await.unwrap_or_default()
+        })
+        .post("/upload", |request: Request| async move {
+            request.into_bytes().await
         })
         .post("/relay", |request: Request| async move {
             Response::stream(request.into_body())
@@ -234,14 +244,49 @@ struct Outcome {
     asked: u32,
     /// By the server's ledger.
     ok: u64,
+    turned_away: u64,
+    too_slow: u64,
 }
 
-async fn serve_many(seed: u64, drains_early: bool) -> Outcome {
+/// What a world is like.
+#[derive(Debug, Clone, Copy, Default)]
+struct Setting {
+    drains_early: bool,
+    /// Each bound is on that is off by default, and there are peers who overstep them.
+    is_bounded: bool,
+}
+
+const PLAIN: Setting = Setting {
+    drains_early: false,
+    is_bounded: false,
+};
+
+const BOUNDED: Setting = Setting {
+    is_bounded: true,
+    ..PLAIN
+};
+
+/// None of the bounds is in the way of those who keep them.
+fn bounded(server: Server, seed: u64) -> Server {
+    server
+        .connections_per_peer_max(Some(1))
+        .requests_per_connection_max(Some(REQUESTS))
+        .shedding(Some(Shedding::new(Duration::from_secs(1))))
+        .on_disconnect(match seed % 2 {
+            0 => OnDisconnect::Cancel,
+            _ => OnDisconnect::Finish,
+        })
+}
+
+async fn serve_many(seed: u64, setting: Setting) -> Outcome {
     let shutdown = Shutdown::new();
     // Longer than anybody is waited for.
-    let server = Server::bind(ADDRESS)
+    let mut server = Server::bind(ADDRESS)
         .unwrap()
         .drain_timeout(Duration::from_secs(120));
+    if setting.is_bounded {
+        server = bounded(server, seed);
+    }
     let serving = server.spawn(router, &shutdown).unwrap();
     let mut random = fastrand::Rng::with_seed(seed);
     let answered = Rc::new(Cell::new(0));
@@ -267,16 +312,36 @@ async fn serve_many(seed: u64, drains_early: bool) -> Outcome {
         })
         .collect();
 
+    let hostile = Hostile::ALL.into_iter().zip(0u8..);
+    let hostile: Vec<_> = hostile
+        .filter(|_| setting.is_bounded)
+        .map(|(hostile, n)| {
+            let leaving = leaving.clone();
+            let ip = IpAddr::from([10, 0, 2, n]);
+            spawn(async move {
+                let Err(failed) = hostile.run(ip, address()).await else {
+                    return;
+                };
+                let mut broken = sim::net::broken().into_iter();
+                let by_fault = broken.any(|broken| broken.client.ip() == ip);
+                assert!(
+                    by_fault || leaving.get(),
+                    "nothing explains {failed} of {hostile:?}"
+                );
+            })
+        })
+        .collect();
+
     let cut_off = (0..CLIENTS / 4).map(|n| IpAddr::from([10, 0, 1, n]));
     time::sleep(Duration::from_millis(random.u64(0..3000))).await;
     sim::net::partition(cut_off, [IpAddr::from([10, 0, 0, 1])]);
     time::sleep(Duration::from_millis(random.u64(0..4000))).await;
     sim::net::heal();
-    if drains_early {
+    if setting.drains_early {
         leaving.set(true);
         shutdown.drain();
     }
-    for client in clients {
+    for client in clients.into_iter().chain(hostile) {
         client.await.unwrap();
     }
     shutdown.drain();
@@ -284,10 +349,13 @@ async fn serve_many(seed: u64, drains_early: bool) -> Outcome {
     let report = serving.wait().await;
     assert_eq!(report.forced, 0, "{report:?}");
     let ok = assert_accounted(&ledger, answered.get());
+    let seen = ledger.snapshot();
     Outcome {
         answered: answered.get(),
         asked,
         ok,
+        turned_away: seen.connections.ended_in(Reason::Limit),
+        too_slow: seen.requests.ended_in(Reason::TooSlow),
     }
 }
 
@@ -306,13 +374,13 @@ fn assert_accounted(ledger: &Ledger, answered: u32) -> u64 {
     seen.requests.ended_in(Reason::Ok)
 }
 
-fn rough(world: &Builder, seeds: std::ops::Range<u64>, drains_early: bool) {
+fn rough(world: &Builder, seeds: std::ops::Range<u64>, setting: Setting) {
     let (answered, asked) = (Cell::new(0), Cell::new(0));
     let world = world.clone().faults(Faults::rough());
     world.seeds(seeds, |seed| {
         let (answered, asked) = (&answered, &asked);
         async move {
-            let outcome = serve_many(seed, drains_early).await;
+            let outcome = serve_many(seed, setting).await;
             asked.set(asked.get() + outcome.asked);
             answered.set(answered.get() + outcome.answered);
         }
@@ -325,12 +393,12 @@ fn rough(world: &Builder, seeds: std::ops::Range<u64>, drains_early: bool) {
 
 #[test]
 fn under_faults_every_client_gets_its_answer_or_an_error_that_a_fault_explains() {
-    rough(&Builder::new(), 0..200, false);
+    rough(&Builder::new(), 0..200, PLAIN);
 }
 
 #[test]
 fn under_faults_and_in_any_schedule_the_answers_are_right() {
-    rough(&Builder::new().shuffle(true), 2000..2100, false);
+    rough(&Builder::new().shuffle(true), 2000..2100, PLAIN);
 }
 
 #[test]
@@ -342,19 +410,47 @@ fn under_faults_on_slow_narrow_ways_and_with_few_descriptors_the_answers_are_rig
     };
     // Not enough for both ends of all connections and the listener.
     let world = Builder::new().link(link).descriptors_max(30);
-    rough(&world.shuffle(true), 3000..3100, false);
+    rough(&world.shuffle(true), 3000..3100, PLAIN);
 }
 
 #[test]
 fn a_server_that_drains_under_faults_answers_what_it_has_begun() {
-    rough(&Builder::new(), 1000..1100, true);
+    let drains_early = Setting {
+        drains_early: true,
+        ..PLAIN
+    };
+    rough(&Builder::new(), 1000..1100, drains_early);
+}
+
+#[test]
+fn under_faults_peers_that_overstep_the_bounds_cost_the_others_nothing() {
+    rough(&Builder::new().shuffle(true), 4000..4100, BOUNDED);
+}
+
+#[test]
+fn under_faults_a_server_with_every_bound_drains_and_accounts_for_all() {
+    let drains_early = Setting {
+        drains_early: true,
+        ..BOUNDED
+    };
+    rough(&Builder::new(), 5000..5100, drains_early);
+}
+
+#[test]
+fn without_faults_whoever_oversteps_a_bound_ends_in_the_reason_for_it() {
+    let world = Builder::new().shuffle(true);
+    world.seeds(0..50, |seed| async move {
+        let outcome = serve_many(seed, BOUNDED).await;
+        assert_eq!(outcome.answered, outcome.asked);
+        assert_eq!((outcome.turned_away, outcome.too_slow), (1, 1));
+    });
 }
 
 #[test]
 fn without_faults_every_request_is_answered_in_any_schedule() {
     let world = Builder::new().shuffle(true);
     world.seeds(0..50, |seed| async move {
-        let outcome = serve_many(seed, false).await;
+        let outcome = serve_many(seed, PLAIN).await;
         assert_eq!(outcome.answered, outcome.asked);
         // Who leaves without waiting may have been answered, too.
         assert!(outcome.ok >= u64::from(outcome.answered));
@@ -366,7 +462,7 @@ fn a_seed_of_the_server_makes_one_history() {
     let history = |seed| {
         let world = Builder::new().faults(Faults::rough()).trace(true);
         world.run(seed, async move {
-            serve_many(seed, false).await;
+            serve_many(seed, PLAIN).await;
             sim::trace()
         })
     };

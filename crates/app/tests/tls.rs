@@ -10,7 +10,7 @@ mod tls_client;
 use bytes::Bytes;
 use futures_util::stream;
 use monoloop::net::TcpStream;
-use monoloop::sim::{Builder, Faults};
+use monoloop::sim::{self, Builder, Faults};
 use monoloop::time::{self, sleep};
 use monoloop::tls::rustls::client::ClientConnection;
 use monoloop::tls::rustls::{AlertDescription, HandshakeKind, version};
@@ -271,6 +271,36 @@ fn a_handshake_that_trickles_is_cut_off_at_its_deadline() {
         let mut silent = site.connect().await;
         silent.assert_closed().await;
         assert_eq!(site.seconds(), 20);
+    });
+}
+
+#[test]
+fn a_handshake_is_not_charged_what_the_loop_was_stuck() {
+    let authority = Authority::new();
+    Builder::new().run(2, async {
+        serve_in_world(&authority, app, async |address| {
+            let mut session = authority.client().session();
+            let mut hello = Vec::new();
+            session.write_tls(&mut hello).unwrap();
+            let mut tcp = TcpStream::connect(address).await.unwrap();
+            tcp.write_all(&hello[..20]).await.unwrap();
+            sleep(secs(5)).await;
+            sim::burn(secs(8));
+            sleep(secs(3)).await;
+            tcp.write_all(&hello[20..]).await.unwrap();
+            let mut client = TlsClient::new(tcp, session);
+            client.shake_hands().await.unwrap();
+            assert_eq!(client.get("/").await.unwrap(), "root");
+
+            // But by no more.
+            let mut silent = TcpStream::connect(address).await.unwrap();
+            sleep(secs(1)).await;
+            sim::burn(secs(8));
+            let began = time::now_precise();
+            assert!(silent.receive().await.unwrap().is_empty());
+            assert_eq!((time::now_precise() - began).as_secs(), 9);
+        })
+        .await;
     });
 }
 

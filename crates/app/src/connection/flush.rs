@@ -16,6 +16,7 @@ impl Connection {
         let mut written = Written::default();
         poll_fn(|cx| self.poll_flush(cx, &mut written)).await?;
         if written.blocked.is_some() {
+            self.account.set_untaken(0);
             // The deadline was the write's; what comes next gets its own again.
             self.is_timed = false;
         }
@@ -29,8 +30,12 @@ impl Connection {
             match self.stream.poll_write(cx, &self.output[written.bytes..]) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(End::Broken(ErrorKind::WriteZero))),
                 Poll::Ready(Ok(count)) => written.bytes += count,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Ready(Err(error)) => {
+                    self.account.set_untaken(self.output.len() - written.bytes);
+                    return Poll::Ready(Err(error.into()));
+                }
                 Poll::Pending => {
+                    self.account.set_untaken(self.output.len() - written.bytes);
                     let has_moved = written.bytes > before;
                     return self.poll_reader(cx, written, has_moved).map(Err);
                 }

@@ -5,6 +5,7 @@ use super::phases::{FIRST_REQUEST_GRACE, Phase};
 use super::{Connection, End, deadline_in};
 use crate::RequestId;
 use crate::ledger::Reason;
+use crate::peer_deadline::Grace;
 use http::StatusCode;
 use std::fmt;
 use std::future::poll_fn;
@@ -58,8 +59,8 @@ impl Connection {
         if !self.stream.is_handshaking() {
             return Ok(());
         }
-        let timeout = self.shared().timeouts.tls_handshake;
-        self.deadline.reset(deadline_in(timeout));
+        self.start_phase(Phase::Handshake);
+        self.time_phase();
         let mut leaves = false;
         poll_fn(|cx| self.poll_shake_hands(cx, &mut leaves)).await?;
         self.start_phase(Phase::Fresh);
@@ -83,8 +84,9 @@ impl Connection {
         if self.shared().draining.get() && !*leaves {
             *leaves = true;
             self.deadline.reset(deadline_in(Some(DRAIN_GRACE)));
+            self.grace = Grace::begin(&self.deadline);
         }
-        self.deadline.poll_elapsed(cx).map(|()| {
+        self.grace.poll_over(&mut self.deadline, cx).map(|()| {
             Err(match leaves {
                 true => End::Drained,
                 false => End::HandshakeTimeout,

@@ -1,5 +1,6 @@
 //! Parting from a peer so that it gets to see why.
 
+use super::phases::Phase;
 use super::{Connection, End, deadline_in};
 use crate::RequestId;
 use crate::ledger::Reason;
@@ -22,6 +23,7 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 impl Connection {
     /// Tells the peer what there is to be told, and closes so that it gets to see it.
     pub(super) async fn part(&mut self, end: End) -> End {
+        self.start_phase(Phase::Parting);
         let lingers = match end {
             End::Closed => self.peer_is_sending || self.more_has_come().await,
             End::Refused(error) => {

@@ -14,6 +14,8 @@ pub(super) const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(50);
 /// What the peer is given time for while nothing of a request is being answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// The transport's handshake.
+    Handshake,
     /// Nothing has come yet.
     Fresh,
     /// Between two requests.
@@ -24,12 +26,15 @@ pub(super) enum Phase {
     Discard,
     /// The server drains, and nothing has come yet, or nothing since the last request.
     Leaving,
+    /// All is said, or nothing more is to be.
+    Parting,
 }
 
 impl Connection {
     /// Waits for bytes, and goes on with them.
     pub(super) async fn fill(&mut self) -> Result<Next, End> {
-        if self.phase == Phase::Idle && self.protocol.buffered() > 0 {
+        // Who has begun a request while the server drains has as much time for it as everybody.
+        if matches!(self.phase, Phase::Idle | Phase::Leaving) && self.protocol.buffered() > 0 {
             self.start_phase(Phase::Head);
         }
         self.time_phase();
@@ -63,7 +68,11 @@ impl Connection {
                     self.time_phase();
                 }
                 Phase::Idle => return Poll::Ready(Err(End::Drained)),
-                Phase::Leaving | Phase::Head | Phase::Discard => {}
+                Phase::Handshake
+                | Phase::Head
+                | Phase::Discard
+                | Phase::Leaving
+                | Phase::Parting => {}
             }
         }
         self.grace.poll_over(&mut self.deadline, cx).map(|()| {
@@ -71,7 +80,8 @@ impl Connection {
                 Phase::Fresh | Phase::Head => End::HeadTimeout,
                 Phase::Idle => End::IdleTimeout,
                 Phase::Discard => End::BodyTimeout,
-                Phase::Leaving => End::Drained,
+                Phase::Handshake => End::HandshakeTimeout,
+                Phase::Leaving | Phase::Parting => End::Drained,
             })
         })
     }
@@ -86,12 +96,13 @@ impl Connection {
 
     /// Sets the deadline of the phase, once.
     #[inline]
-    fn time_phase(&mut self) {
+    pub(super) fn time_phase(&mut self) {
         if self.is_timed {
             return;
         }
         let timeouts = &self.shared().timeouts;
         let timeout = match self.phase {
+            Phase::Handshake => timeouts.tls_handshake,
             Phase::Fresh | Phase::Head => timeouts.head,
             Phase::Idle => timeouts.idle,
             Phase::Discard => timeouts.body,
@@ -99,9 +110,44 @@ impl Connection {
                 let grace = self.shared().successor.get().idle_grace();
                 grace.or(Some(FIRST_REQUEST_GRACE))
             }
+            // That has times of its own.
+            Phase::Parting => None,
         };
         self.deadline.reset(deadline_in(timeout));
         self.grace = Grace::begin(&self.deadline);
         self.is_timed = true;
+    }
+}
+
+/// Whoever is cut off at the end of a drain, and has no request to be named by, is counted.
+impl Drop for Connection {
+    #[inline]
+    fn drop(&mut self) {
+        if self.shared().forced.is_on() {
+            self.note_forced();
+        }
+    }
+}
+
+impl Connection {
+    #[cold]
+    fn note_forced(&self) {
+        if self.account.is_running() {
+            return;
+        }
+        let is_silent = self.protocol.buffered() == 0;
+        self.shared().forced.note(|forced| {
+            let count = match self.phase {
+                Phase::Handshake => &mut forced.handshaking,
+                _ if self.account.is_writing() => &mut forced.not_reading,
+                Phase::Discard => &mut forced.sending_body,
+                Phase::Parting => &mut forced.parting,
+                Phase::Fresh | Phase::Idle | Phase::Leaving if is_silent => &mut forced.silent,
+                Phase::Fresh | Phase::Idle | Phase::Leaving | Phase::Head => {
+                    &mut forced.sending_head
+                }
+            };
+            *count += 1;
+        });
     }
 }

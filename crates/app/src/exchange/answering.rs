@@ -2,7 +2,6 @@
 
 use super::About;
 use super::settling::{abandon_body, end_request};
-use super::waiting::GivenUp;
 use crate::body::BodyFeed;
 use crate::body_pump::BodyPump;
 use crate::connection::{Connection, End};
@@ -114,7 +113,8 @@ impl About {
         Ok(after)
     }
 
-    /// Sends a stream in the context of its request. When the peer goes away its cleanups run.
+    /// Sends a stream in the context of its request. What ends with it is told when it is the peer that
+    /// has ended it.
     async fn send_stream(
         &self,
         connection: &mut Connection,
@@ -123,8 +123,10 @@ impl About {
     ) -> Result<u64, End> {
         let in_context = send_stream(connection, &mut stream, BodyPump::new(feed));
         let sent = REQUEST_ID.scope(self.id.clone(), in_context).await;
-        if matches!(sent, Err(End::ClientClosed | End::Broken(_))) {
-            give_up(stream, GivenUp::ClientClosed.reason());
+        if let Err(end) = &sent
+            && *end != End::BodyFailed
+        {
+            give_up(stream, Reason::from(end).name());
         }
         sent
     }

@@ -16,7 +16,7 @@ use crate::running::{RequestPhase, Running};
 use crate::trace::access_enabled;
 #[cfg(feature = "tls")]
 use crate::transport::Transport;
-use crate::{Body, Request, RequestId, Response};
+use crate::{Body, Reason, Request, RequestId, Response};
 use http::Method;
 use monoloop_proto::http1::{AfterResponse, Event, RecvError, RequestHead};
 use monoloop_runtime::{InContext, give_up, time};
@@ -176,7 +176,10 @@ impl Exchange {
             phase,
         });
         // Earlier answers do not wait for this one.
-        connection.flush().await?;
+        if let Err(end) = connection.flush().await {
+            give_up(answer, Reason::from(&end).name());
+            return Err(end);
+        }
         let response = match answer {
             Answer::Response(response) => response,
             Answer::Handler(handler) => {

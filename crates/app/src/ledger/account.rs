@@ -128,6 +128,32 @@ impl Account {
         self.log.as_mut()?.running.as_mut().map(change)
     }
 
+    /// So many bytes of the body of the answer that runs are in the output.
+    #[inline]
+    pub(crate) fn sent_body(&mut self, bytes: usize) {
+        if self.log.is_some() {
+            self.record(|record| record.bytes += bytes as u64);
+        }
+    }
+
+    /// So many bytes of the output are not taken by the system.
+    #[cold]
+    pub(crate) fn set_untaken(&mut self, bytes: usize) {
+        if let Some(log) = &mut self.log {
+            log.untaken = bytes as u64;
+        }
+    }
+
+    /// What it is waited for, for the report of a drain.
+    pub(crate) fn is_running(&self) -> bool {
+        self.is_running
+    }
+
+    /// Whether answers wait to be written.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.unwritten > 0
+    }
+
     /// The connection ends in this reason, whatever may happen while it is closed. What was
     /// said first stands.
     pub(crate) fn judge(&mut self, reason: Reason) {
@@ -157,6 +183,7 @@ impl Drop for Account {
         }
         if let Some(log) = &mut self.log {
             log.answer_is_whole();
+            log.take_back_untaken();
             log.end_unwritten(reason);
         }
         self.book.connections.end(reason, 1);

@@ -27,7 +27,8 @@ pub struct AccessLine<'a> {
     pub path: &'a str,
     /// The status of the response, 0 when there was none.
     pub status: u16,
-    /// Bytes of the response's body.
+    /// Bytes of the response's body; where it broke off, those that the system had taken, and a few less
+    /// for what frames them.
     pub bytes: u64,
     /// From when the loop found the request to when the system had taken the last byte of the
     /// response, or the request ended otherwise: the sum of the four parts.
