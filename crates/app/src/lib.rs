@@ -95,6 +95,7 @@ mod extract;
 mod files;
 pub mod guide;
 mod handler;
+mod hangup;
 mod health;
 pub mod introspect;
 pub mod ledger;
@@ -133,6 +134,7 @@ mod transport;
 mod trusted_proxies;
 mod turn_away;
 mod upgrade;
+mod upgrade_output;
 mod upgraded;
 #[cfg(feature = "websocket")]
 pub mod websocket;

@@ -148,11 +148,11 @@ impl About {
             return Ok(after);
         }
         drop(response);
-        let end = Box::pin(upgrade.serve(connection)).await;
-        self.settle(connection, StatusCode::SWITCHING_PROTOCOLS, 0);
+        let (end, bytes) = Box::pin(upgrade.serve(connection)).await;
+        self.settle(connection, StatusCode::SWITCHING_PROTOCOLS, bytes);
         match end {
             End::Closed => {
-                connection.account.end_request(Reason::Upgraded, true);
+                connection.account.end_upgrade();
                 Ok(AfterResponse::Close)
             }
             end => Err(end),
