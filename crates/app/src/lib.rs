@@ -93,6 +93,7 @@ mod extract;
 mod files;
 pub mod guide;
 mod handler;
+mod hangup;
 mod health;
 pub mod introspect;
 pub mod ledger;
@@ -131,6 +132,7 @@ mod transport;
 mod trusted_proxies;
 mod turn_away;
 mod upgrade;
+mod upgrade_output;
 mod upgraded;
 #[cfg(feature = "websocket")]
 pub mod websocket;

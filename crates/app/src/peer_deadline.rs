@@ -131,6 +131,12 @@ impl Since {
         let elapsed = time::now().saturating_duration_since(self.at);
         elapsed.saturating_sub(self.grace.stuck(timer))
     }
+
+    /// When the peer will have had so much time, as it looks now. `None` for never.
+    pub(crate) fn due_after(self, time: Duration, timer: &Sleep) -> Option<Instant> {
+        let due = self.at.checked_add(time)?;
+        due.checked_add(self.grace.stuck(timer))
+    }
 }
 
 /// How long a peer may be waited for in all when `silence` without a byte is too long, and each

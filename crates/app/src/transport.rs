@@ -94,16 +94,16 @@ impl Transport {
 
     /// Tells the peer that all was said, where the transport has a word for it: TLS has
     /// `close_notify`, without which what the peer got may have been cut short (RFC 9112 §9.8).
-    /// Says it when there is room for it, and is ready at once.
+    /// Ready when that is on its way, or cannot be. To be called when all is written.
     pub(crate) fn poll_goodbye(&mut self, cx: &Context<'_>) -> Poll<()> {
         match self {
             Transport::Plain(_) => {
                 let _ = cx;
+                Poll::Ready(())
             }
             #[cfg(feature = "tls")]
-            Transport::Tls(stream) => stream.say_goodbye(cx),
+            Transport::Tls(stream) => stream.poll_goodbye(cx),
         }
-        Poll::Ready(())
     }
 
     pub(crate) fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {

@@ -28,6 +28,9 @@ pub(crate) trait Session {
     /// Goes on, until it is over. What is in the connection's output when it begins is to be
     /// written before anything else.
     fn poll(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<End>;
+
+    /// Bytes that were written of the other protocol.
+    fn bytes(&self) -> u64;
 }
 
 /// What a peer did wrong in the other protocol.
@@ -39,6 +42,8 @@ pub(crate) trait Session {
 pub(crate) enum UpgradeFault {
     Protocol,
     Limit,
+    /// A message did not come at the least rate.
+    TooSlow,
 }
 
 /// What a response brings along that is the last one of its connection.
@@ -70,12 +75,13 @@ impl Upgrade {
         push_upgrade_head(connection, &self.protocol, response, id, time::now())
     }
 
-    /// Speaks the other protocol until it is over.
-    pub(crate) async fn serve(mut self: Box<Self>, connection: &mut Connection) -> End {
+    /// Speaks the other protocol until it is over. Returns how many bytes of it were written, too.
+    pub(crate) async fn serve(mut self: Box<Self>, connection: &mut Connection) -> (End, u64) {
         let received: Bytes = connection.protocol.take_buffered();
         self.session.begin(&received, connection);
         drop(received);
-        poll_fn(|cx| self.session.poll(connection, cx)).await
+        let end = poll_fn(|cx| self.session.poll(connection, cx)).await;
+        (end, self.session.bytes())
     }
 }
 

@@ -2,8 +2,10 @@
 
 use crate::changed::Changed;
 use crate::connection::{Connection, End, deadline_in};
+use crate::ledger::Reason;
 use crate::loop_state::LoopState;
 use crate::upgrade::{Followed, Follower, Session, Upgrade};
+use crate::upgrade_output::UpgradeOutput;
 use crate::{IntoResponse, Request, Response};
 use bytes::Bytes;
 use http::header::UPGRADE;
@@ -14,10 +16,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::mem;
-use std::net::Shutdown;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::task::{Context, Poll, Waker, ready};
 
 /// Bytes that wait to be written, beyond which writing waits. As much as the server holds of responses
 /// by default.
@@ -179,8 +179,7 @@ impl Response {
         let session = Bytestream {
             pipe,
             handler: Follower::new(async move { handler(upgraded).await }),
-            written: 0,
-            blocked_at: None,
+            output: UpgradeOutput::default(),
             has_shut_down: false,
         };
         Upgrade::response(name, session)
@@ -233,15 +232,13 @@ impl Pipe {
 struct Bytestream {
     pipe: Rc<Pipe>,
     handler: Follower,
-    /// How much of the output is written.
-    written: usize,
-    /// Since when it could not be written.
-    blocked_at: Option<Instant>,
+    output: UpgradeOutput,
     has_shut_down: bool,
 }
 
 impl Session for Bytestream {
     fn begin(&mut self, received: &[u8], connection: &mut Connection) {
+        self.output.begin(connection);
         self.pipe.received.replace(Bytes::copy_from_slice(received));
         let shared = connection.place.shared.clone();
         self.pipe.shared.replace(Some(shared));
@@ -254,7 +251,13 @@ impl Session for Bytestream {
             match self.handler.step(cx) {
                 Followed::Waiting => {}
                 Followed::Done => self.pipe.ends.set(true),
-                Followed::Panicked => return Poll::Ready(End::BodyFailed),
+                Followed::Panicked => {
+                    connection.account.judge(Reason::Panic);
+                    // What was written may be a part of something, and an orderly close says that
+                    // it is all.
+                    connection.set_close_breaks(true);
+                    return Poll::Ready(End::BodyFailed);
+                }
             }
             match self.write(connection, cx) {
                 Poll::Ready(Ok(())) if !self.handler.is_waiting() => {
@@ -273,16 +276,21 @@ impl Session for Bytestream {
                 continue;
             }
             self.pipe.connection.replace(Some(cx.waker().clone()));
-            let timeout = connection.shared().timeouts.write;
-            let due = self.blocked_at.zip(timeout);
-            let due = due.and_then(|(at, timeout)| at.checked_add(timeout));
-            let deadline = due.unwrap_or_else(|| deadline_in(None));
+            let due = self.output.due(connection);
+            let deadline = due.map_or_else(|| deadline_in(None), |(due, _)| due);
             connection.deadline.reset(deadline);
-            if connection.deadline.poll_elapsed(cx).is_pending() {
-                return Poll::Pending;
+            ready!(connection.deadline.poll_elapsed(cx));
+            // The loop may have been stuck since, which is not the peer's time.
+            if let Some((due, end)) = self.output.due(connection)
+                && due <= time::now()
+            {
+                return Poll::Ready(self.lose(end, cx));
             }
-            return Poll::Ready(self.lose(End::WriteTimeout, cx));
         }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.output.bytes()
     }
 }
 
@@ -290,26 +298,7 @@ impl Bytestream {
     /// Writes what there is, and behind it the end when there is one.
     fn write(&mut self, connection: &mut Connection, cx: &Context<'_>) -> Poll<Result<(), End>> {
         loop {
-            while self.written < connection.output.len() {
-                let left = &connection.output[self.written..];
-                match connection.stream.poll_write(cx, left) {
-                    Poll::Ready(Ok(0)) => {
-                        return Poll::Ready(Err(End::Broken(ErrorKind::WriteZero)));
-                    }
-                    Poll::Ready(Ok(count)) => {
-                        self.written += count;
-                        self.blocked_at = None;
-                    }
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                    Poll::Pending => {
-                        self.blocked_at.get_or_insert_with(time::now);
-                        return Poll::Pending;
-                    }
-                }
-            }
-            self.written = 0;
-            let output = mem::take(&mut connection.output);
-            connection.shared().give_back_output(output);
+            ready!(self.output.poll_write(connection, cx))?;
             let mut to_write = self.pipe.to_write.borrow_mut();
             if to_write.is_empty() {
                 break;
@@ -321,10 +310,9 @@ impl Bytestream {
         if !self.pipe.is_written.replace(true) {
             self.pipe.writers.notify();
         }
-        if self.pipe.ends.get() && !mem::replace(&mut self.has_shut_down, true) {
-            // It fails when the connection is gone, which reading tells.
-            let _at_once = connection.stream.poll_goodbye(cx);
-            let _ = connection.stream.shutdown(Shutdown::Write);
+        if self.pipe.ends.get() && !self.has_shut_down {
+            ready!(self.output.poll_close(connection, cx));
+            self.has_shut_down = true;
         }
         Poll::Ready(Ok(()))
     }

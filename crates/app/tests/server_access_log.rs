@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use monoloop::net::TcpStream;
 use monoloop::sim::{Builder, Link};
 use monoloop::time::sleep;
-use monoloop::{Request, Response, Router, Server, Shutdown};
+use monoloop::{Request, Response, Router, Server, Shutdown, Upgraded};
 use server_common::{Site, get, ms, post, quiet, secs, serve_with, server};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,6 +28,14 @@ fn app() -> Router {
             "slow"
         })
         .get("/large", |_| async { vec![b'x'; 40_000_000] })
+        .get("/upgrade", |request: Request| {
+            let response = Response::upgrade(&request, "echo", async |mut peer: Upgraded| {
+                let bytes = peer.receive().await.unwrap();
+                peer.write_all(&bytes).await.unwrap();
+                sleep(secs(3)).await;
+            });
+            async { response }
+        })
         .get("/breaks", |_| async {
             let good = stream::iter([1000, 2000]).map(|bytes| Ok(Bytes::from(vec![b'x'; bytes])));
             Response::stream(good.chain(stream::iter([Err("broken")])))
@@ -285,4 +293,19 @@ fn server_timing_is_told_only_where_it_is_asked_for() {
         }
         sleep(ms(1)).await;
     });
+}
+
+#[test]
+fn what_went_on_in_another_protocol_leaves_its_line_when_that_has_ended() {
+    let lines = lines_of(&server(), async |site| {
+        let ask =
+            "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+        let mut client = site.send(ask).await;
+        client.send("twelve bytes").await;
+        client.finish();
+        let _ = client.rest().await;
+    });
+    assert_eq!(told(&lines), ["GET /upgrade 101 upgraded"]);
+    assert_eq!(lines[0]["bytes"], "12");
+    assert!(us(&lines[0], "duration") >= 3_000_000, "{lines:?}");
 }

@@ -296,13 +296,14 @@ fn metrics_of_the_guide() -> BTreeSet<String> {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn the_guide_explains_all_metrics_and_no_others() {
     let admin = free_address();
     serve_with(&server().admin(admin), app, async |_| {
         let seen = metrics(admin).await;
         let families = seen.lines().filter_map(|line| {
-            let (name, _kind) = line.strip_prefix("# TYPE monoloop_")?.split_once(' ')?;
-            Some(name.to_owned())
+            let (name, _kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+            Some(name.strip_prefix("monoloop_").unwrap_or(name).to_owned())
         });
         assert_eq!(families.collect::<BTreeSet<_>>(), metrics_of_the_guide());
     });
@@ -314,4 +315,41 @@ fn the_guide_explains_all_reasons() {
     for reason in Reason::ALL {
         assert!(guide.contains(&format!("\n| `{reason}` |")), "{reason}");
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_process_is_there_by_the_names_that_everybody_uses() {
+    let admin = free_address();
+    serve_with(&server().admin(admin), app, async |_| {
+        let seen = metrics(admin).await;
+        assert!(value(&seen, "process_resident_memory_bytes") > 1e6);
+        assert!(value(&seen, "process_virtual_memory_bytes") > 1e6);
+        assert!(value(&seen, "process_cpu_seconds_total") >= 0.0);
+        let (open, max) = (
+            value(&seen, "process_open_fds"),
+            value(&seen, "process_max_fds"),
+        );
+        assert!(open > 3.0 && open < max, "{open} of {max}");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let age = now.unwrap().as_secs_f64() - value(&seen, "process_start_time_seconds");
+        assert!((-2.0..3600.0).contains(&age), "{age}");
+    });
+}
+
+#[test]
+fn who_asks_for_what_is_not_there_adds_no_series() {
+    let admin = free_address();
+    serve_with(&server().admin(admin), app, async |site| {
+        site.get("/").await;
+        let before = metrics(admin).await.lines().count();
+        for n in 0..50 {
+            site.get(&format!("/nowhere/{n}")).await;
+            let odd = format!("GET /{n}%22%0a HTTP/1.1\r\nHost: h{n}\r\nX-Request-Id: {n}\r\n\r\n");
+            site.send(odd).await.answer().await;
+        }
+        let after = metrics(admin).await.lines().count();
+        // Those of all that has no route.
+        assert!(after <= before + 30, "{before} lines became {after}");
+    });
 }

@@ -5,7 +5,7 @@
 use monoloop::net::TcpStream;
 use monoloop::sim;
 use monoloop::time::{self, sleep};
-use monoloop::{DrainReport, Request, Response, Router, Server, Shutdown, Upgraded};
+use monoloop::{DrainReport, Reason, Request, Response, Router, Server, Shutdown, Upgraded};
 use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::Shutdown as Direction;
@@ -203,4 +203,66 @@ fn a_handler_learns_of_the_drain_and_ends_in_order() {
         assert!(time::now() - began < secs(1));
     });
     assert_eq!(report.forced, 0);
+}
+
+#[test]
+fn a_handler_that_panics_breaks_the_connection_and_is_booked() {
+    let handler = async |mut stream: Upgraded| {
+        stream.write_all(b"half of").await.unwrap();
+        stream.receive().await.unwrap();
+        panic!("on purpose");
+    };
+    let ledger = Rc::new(RefCell::new(None));
+    sim::run(1, async {
+        let shutdown = Shutdown::new();
+        let server = Server::bind("10.0.0.1:80").unwrap();
+        ledger.replace(Some(server.ledger().clone()));
+        let app = || {
+            Router::new().get("/", move |request: Request| {
+                let response = Response::upgrade(&request, "echo", handler);
+                async move { response }
+            })
+        };
+        let serving = server.spawn(app, &shutdown).unwrap();
+        let mut stream = connect(REQUEST).await;
+        until(&mut stream, "half of").await;
+        stream.write_all(b"go").await.unwrap();
+        // What came is not all of it, and a close would say that it is.
+        let ended = stream.receive().await;
+        assert!(ended.is_err(), "{ended:?}");
+        shutdown.drain();
+        serving.wait().await;
+    });
+    let seen = ledger.take().unwrap().snapshot();
+    for tally in [seen.connections, seen.requests] {
+        assert_eq!(
+            (tally.ended_in(Reason::Panic), tally.ended_in_all()),
+            (1, 1)
+        );
+    }
+}
+
+#[test]
+fn a_peer_that_takes_a_byte_now_and_then_is_cut_off() {
+    let ended: Rc<RefCell<Option<ErrorKind>>> = Rc::default();
+    let tell = ended.clone();
+    let handler = async move |mut stream: Upgraded| {
+        loop {
+            if let Err(error) = stream.write_all(&[1; 10_000]).await {
+                break tell.replace(Some(error.kind()));
+            }
+        }
+    };
+    serve(&handler, async |_| {
+        let mut stream = connect(REQUEST).await;
+        let mut buffer = [0; 2000];
+        let mut seconds = 0;
+        while ended.borrow().is_none() {
+            sleep(secs(20)).await;
+            seconds += 20;
+            assert!(seconds < 400, "100 bytes a second are enough");
+            let _ = stream.read(&mut buffer).await;
+        }
+        assert!(seconds > 30, "it does read");
+    });
 }

@@ -13,7 +13,7 @@ use monoloop::websocket::{
     self, CloseReason, FrameError, Message, Options, Origins, ReceiveError, SendError, WebSocket,
 };
 use monoloop::{
-    DrainReport, REQUEST_ID, Request, Response, Router, Server, Shutdown, Timeouts, spawn,
+    DrainReport, REQUEST_ID, Reason, Request, Response, Router, Server, Shutdown, Timeouts, spawn,
 };
 use std::cell::{Cell, RefCell};
 use std::future::pending;
@@ -963,4 +963,245 @@ fn an_answer_that_was_not_asked_for_is_a_fault_of_the_handlers() {
         let mut client = Client::send(address(), other).await.unwrap();
         assert_eq!(client.answer().await.unwrap().status, 500);
     });
+}
+
+#[test]
+fn a_message_that_trickles_is_cut_off_however_often_something_comes() {
+    let (app, told) = telling(Options::default());
+    serve(app, async |_| {
+        let mut client = Client::open(address(), "/").await.unwrap();
+        let began = time::now();
+        client
+            .write(frame_announcing(0x82, MIB, b"some"))
+            .await
+            .unwrap();
+        let mut sent = Ok(());
+        while sent.is_ok() && told.borrow().is_empty() {
+            sleep(secs(1)).await;
+            sent = client.write(&[0; 100]).await;
+        }
+        // 60 s, and one for each 240 bytes that came by then: 60 + t * 100 / 240 = t.
+        let took = (time::now() - began).as_secs();
+        assert!((102..106).contains(&took), "{took}");
+        assert_eq!(client.hear_close().await, 1008);
+    });
+    assert_eq!(*told.borrow(), [Err(Some(ReceiveError::TooSlow))]);
+}
+
+#[test]
+fn a_message_that_comes_at_the_least_rate_takes_its_time() {
+    let (app, told) = telling(Options::default());
+    serve(app, async |_| {
+        let mut client = Client::open(address(), "/").await.unwrap();
+        // In frames, between which nothing is on its way of a frame.
+        client.write(frame(0x02, &[0; 300])).await.unwrap();
+        for _ in 0..400 {
+            sleep(secs(1)).await;
+            client.write(frame(0x00, &[0; 300])).await.unwrap();
+        }
+        client.write(frame(0x80, b"")).await.unwrap();
+        // Between messages there is no hurry, as long as it answers pings.
+        let quiet = timeout(secs(500), async {
+            while let Some(Heard::Ping(_)) = client.hear().await.unwrap() {}
+        });
+        assert!(quiet.await.is_err());
+        client.close(1000).await.unwrap();
+    });
+    let whole = Message::binary(vec![0; 401 * 300]);
+    assert!(*told.borrow() == [Ok(whole), Err(None)]);
+}
+
+#[test]
+fn a_message_that_nobody_takes_is_not_the_peers_delay() {
+    let app = || {
+        at_root(Options::default(), async |mut socket: WebSocket| {
+            sleep(secs(300)).await;
+            while let Some(Ok(message)) = socket.receive().await {
+                assert_eq!(message.into_bytes().len(), 100);
+                socket.send("taken").await.unwrap();
+            }
+        })
+    };
+    serve(app, async |_| {
+        let mut client = Client::open(address(), "/").await.unwrap();
+        client.write(frame(0x82, &[0; 100])).await.unwrap();
+        // The second is half there when the first waits for its handler.
+        let second = frame(0x82, &[0; 100]);
+        client.write(&second[..50]).await.unwrap();
+        sleep(secs(200)).await;
+        client.write(&second[50..]).await.unwrap();
+        for _ in 0..2 {
+            while let Some(Heard::Ping(_)) = client.hear().await.unwrap() {}
+        }
+        client.close(1000).await.unwrap();
+    });
+}
+
+#[test]
+fn time_in_which_the_loop_was_stuck_is_not_the_peers() {
+    let app = || {
+        let options = Options {
+            ping_after: None,
+            idle_timeout: Some(secs(5)),
+            close_timeout: secs(5),
+            ..Options::default()
+        };
+        at_root(options, async |mut socket: WebSocket| {
+            socket.receive().await;
+            let (sender, _receiver) = socket.split();
+            let _ = sender.close(CloseReason::new(4000, "bye")).await;
+        })
+        .get("/burn", |_| async {
+            sim::burn(secs(30));
+            "burnt"
+        })
+    };
+    let burn = async || {
+        let ask = "GET /burn HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut burner = Client::send(address(), ask).await.unwrap();
+        assert_eq!(burner.answer().await.unwrap().status, 200);
+    };
+    serve(app, async |_| {
+        // Silent, and then it is not.
+        let mut client = Client::open(address(), "/").await.unwrap();
+        sleep(secs(2)).await;
+        burn().await;
+        sleep(secs(2)).await;
+        client.say("there").await.unwrap();
+        // It is to agree to a close, and has half of its time left.
+        sleep(secs(2)).await;
+        burn().await;
+        sleep(secs(2)).await;
+        assert_eq!(client.hear_close().await, 4000);
+
+        let mut silent = Client::open(address(), "/").await.unwrap();
+        let began = time::now();
+        burn().await;
+        assert!(silent.more().await.is_err());
+        let took = (time::now() - began).as_secs();
+        assert!((34..36).contains(&took), "{took}");
+    });
+}
+
+#[test]
+fn a_peer_that_takes_a_byte_now_and_then_is_cut_off() {
+    let ended: Told<ReceiveError> = Rc::default();
+    let tell = ended.clone();
+    let app = move || {
+        let tell = tell.clone();
+        at_root(Options::default(), async move |mut socket: WebSocket| {
+            while socket.send(vec![1; 10_000]).await.is_ok() {}
+            if let Some(Err(error)) = socket.receive().await {
+                tell.borrow_mut().push(error);
+            }
+        })
+    };
+    serve(app, async |_| {
+        let mut client = Client::open(address(), "/").await.unwrap();
+        let mut buffer = [0; 2000];
+        let mut seconds = 0;
+        while ended.borrow().is_empty() {
+            sleep(secs(20)).await;
+            seconds += 20;
+            assert!(seconds < 400, "100 bytes a second are enough");
+            let _ = client.stream.read(&mut buffer).await;
+        }
+        assert!(seconds > 30, "it does read");
+    });
+    assert_eq!(*ended.borrow(), [ReceiveError::DoesNotRead]);
+}
+
+/// The reasons in which one connection, and its request, end.
+fn reasons_of(
+    handler: impl AsyncFnOnce(WebSocket) + Clone + 'static,
+    test: impl AsyncFnOnce(&Shutdown),
+) -> (Reason, Reason) {
+    Builder::new().run(1, async {
+        let shutdown = Shutdown::new();
+        let server = Server::bind("10.0.0.1:80").unwrap();
+        let ledger = server.ledger().clone();
+        let app = || at_root(Options::default(), handler.clone());
+        let serving = server.spawn(app, &shutdown).unwrap();
+        test(&shutdown).await;
+        let seen = ledger.snapshot();
+        assert!(seen.connections.in_flight() <= 1);
+        assert_eq!(seen.requests.in_flight(), seen.connections.in_flight());
+        shutdown.drain();
+        serving.wait().await;
+        let seen = ledger.snapshot();
+        let one = |tally: monoloop::ledger::Tally| {
+            let mut ended = tally.ended().filter(|(_, count)| *count > 0);
+            let (reason, count) = ended.next().unwrap();
+            assert_eq!((count, ended.next(), tally.in_flight()), (1, None, 0));
+            reason
+        };
+        (one(seen.connections), one(seen.requests))
+    })
+}
+
+#[test]
+fn the_ledger_knows_how_a_websocket_ended() {
+    let both = |reason| (reason, reason);
+    let orderly = reasons_of(echo, async |_| {
+        let mut client = Client::open(address(), "/").await.unwrap();
+        client.close(1000).await.unwrap();
+        client.hear_close().await;
+    });
+    assert_eq!(orderly, both(Reason::Upgraded));
+
+    let drained = reasons_of(echo, async |shutdown| {
+        let mut client = Client::open(address(), "/").await.unwrap();
+        sleep(secs(1)).await;
+        shutdown.drain();
+        client.hear_close().await;
+    });
+    assert_eq!(drained, both(Reason::Upgraded));
+
+    let gone = reasons_of(echo, async |_| {
+        drop(Client::open(address(), "/").await.unwrap());
+    });
+    assert_eq!(gone, both(Reason::ClientClosed));
+
+    let panics = async |mut socket: WebSocket| {
+        socket.receive().await;
+        panic!("on purpose");
+    };
+    let panicked = reasons_of(panics, async |_| {
+        let mut client = Client::open(address(), "/").await.unwrap();
+        client.say("go").await.unwrap();
+        assert_eq!(client.hear_close().await, 1011);
+    });
+    assert_eq!(panicked, both(Reason::Panic));
+
+    let silent = reasons_of(echo, async |_| {
+        let _client = Client::open(address(), "/").await.unwrap();
+        sleep(secs(100)).await;
+    });
+    assert_eq!(silent, both(Reason::IdleTimeout));
+
+    for (sent, reason) in [
+        (frame(0x83, b"a"), Reason::ParseError),
+        (frame_announcing(0x82, 2 * MIB, b""), Reason::Limit),
+        (frame_announcing(0x82, 1000, b"half"), Reason::TooSlow),
+    ] {
+        let seen = reasons_of(echo, async |_| {
+            let mut client = Client::open(address(), "/").await.unwrap();
+            client.write(sent).await.unwrap();
+            // It says that it is there, but not enough.
+            let heard = timeout(secs(200), async {
+                while let Some(Heard::Ping(_)) = client.hear().await.unwrap() {}
+            });
+            heard.await.unwrap();
+        });
+        assert_eq!(seen, both(reason));
+    }
+
+    let talks = async |socket: WebSocket| {
+        while socket.send(vec![1; 10_000]).await.is_ok() {}
+    };
+    let reads_not = reasons_of(talks, async |_| {
+        let _client = Client::open(address(), "/").await.unwrap();
+        sleep(secs(100)).await;
+    });
+    assert_eq!(reads_not, both(Reason::WriteTimeout));
 }

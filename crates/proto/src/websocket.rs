@@ -46,6 +46,8 @@ pub struct FramePieces {
     message_bytes_max: u64,
     /// Payload of the message in progress that was announced so far.
     message_bytes: u64,
+    /// The frame before did not end its message.
+    message_goes_on: bool,
 }
 
 /// ```text
@@ -117,6 +119,17 @@ impl FramePieces {
             frame_bytes_max,
             message_bytes_max,
             message_bytes: 0,
+            message_goes_on: false,
+        }
+    }
+
+    /// Whether something has begun that has not come to its end: a message, or a frame.
+    #[must_use]
+    pub fn awaits_more(&self) -> bool {
+        match self.state {
+            State::Header { len: 0, .. } => self.message_goes_on,
+            State::Header { .. } | State::Data { .. } | State::Control { .. } => true,
+            State::Failed(_) => false,
         }
     }
 
@@ -189,6 +202,7 @@ impl FramePieces {
         if first & OPCODE != CONTINUATION {
             self.message_bytes = 0;
         }
+        self.message_goes_on = first & FIN == 0;
         self.message_bytes = self.message_bytes.saturating_add(length);
         if self.message_bytes > self.message_bytes_max {
             let limit = self.message_bytes_max;

@@ -355,3 +355,14 @@ fn watched_from_beside_it_tells_what_it_has_done() {
     server.ask_to_end();
     server.wait_until_stopped();
 }
+
+#[test]
+#[cfg(unix)]
+fn hangup_ends_no_server_that_has_nothing_to_reload() {
+    let server = Server::start("http_server", &[]);
+    server.ask_to_reload();
+    server.wait_for_line("SIGHUP: there are no certificates to be reloaded");
+    assert_eq!(server.connect().get("/plaintext").1, "Hello, World!");
+    server.ask_to_end();
+    server.wait_until_stopped();
+}

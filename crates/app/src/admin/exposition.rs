@@ -1,13 +1,14 @@
 //! The two forms that metrics are read in.
 
 use super::metrics::Metrics;
+use super::process::Process;
 use crate::{Response, StatusCode};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use std::collections::HashSet;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// A text form of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +36,8 @@ impl Form {
         })
     }
 
-    pub(super) fn response(self, metrics: Metrics) -> Response {
-        match self.text(metrics) {
+    pub(super) fn response(self, metrics: Metrics, process: Process) -> Response {
+        match self.text(metrics, process) {
             Ok(text) => Response::text(text).with_header(CONTENT_TYPE, self.content_type()),
             Err(error) => {
                 tracing::error!(%error, "metrics could not be written");
@@ -45,9 +46,11 @@ impl Form {
         }
     }
 
-    pub(super) fn text(self, metrics: Metrics) -> Result<String, std::fmt::Error> {
-        let mut registry = Registry::with_prefix("monoloop");
-        registry.register_collector(Box::new(metrics));
+    pub(super) fn text(self, metrics: Metrics, process: Process) -> Result<String, fmt::Error> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(process));
+        let ours = registry.sub_registry_with_prefix("monoloop");
+        ours.register_collector(Box::new(metrics));
         let mut text = String::new();
         encode(&mut text, &registry)?;
         match self {
@@ -59,7 +62,7 @@ impl Form {
 
 /// In the older form the name of a counter has its suffix everywhere, and there are no units
 /// and no mark at the end.
-fn without_openmetrics(text: &str) -> Result<String, std::fmt::Error> {
+fn without_openmetrics(text: &str) -> Result<String, fmt::Error> {
     let counters: HashSet<&str> = text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))

@@ -6,6 +6,7 @@
 
 mod exposition;
 mod metrics;
+mod process;
 mod routes;
 mod vitals;
 

@@ -2,13 +2,16 @@
 
 use super::exposition::Form;
 use super::metrics::Metrics;
+use super::process::Process;
 use super::vitals::Loops;
 use crate::ledger::{Ledger, LedgerSnapshot, Tally};
 use crate::loop_state::LoopState;
 use crate::trace::lost_lines;
 use crate::{Json, Request, Response, Router, StatusCode};
+use monoloop_runtime::{spawn_blocking, time};
 use serde_json::{Value, json};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// `/metrics`, `/ledger`, `/health` and its two halves.
 pub(super) fn routes(main: Rc<LoopState>, ledger: Ledger, loops: Loops) -> Router {
@@ -26,6 +29,9 @@ pub(super) fn routes(main: Rc<LoopState>, ledger: Ledger, loops: Loops) -> Route
         .get("/health/ready", ready(main.clone()))
         .get("/health", ready(main))
 }
+
+/// How long reading about the process may take.
+const PROCESS_MAX: Duration = Duration::from_millis(500);
 
 const INDEX: &str = "/metrics       for Prometheus\n\
                      /ledger        what became of connections and requests, as JSON\n\
@@ -54,7 +60,11 @@ async fn metrics(request: Request, ledger: Ledger, loops: Loops) -> Response {
         loops,
         log_lines_lost: lost_lines(),
     };
-    form.response(metrics)
+    // Thousands of descriptors take a while to count. A pool that has no thread for it is worth
+    // seeing, too, so nobody waits for one.
+    let read = time::timeout(PROCESS_MAX, spawn_blocking(Process::read)).await;
+    let process = read.ok().and_then(Result::ok).unwrap_or_default();
+    form.response(metrics, process)
 }
 
 fn as_json(seen: &LedgerSnapshot) -> Value {

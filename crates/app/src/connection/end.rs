@@ -59,6 +59,7 @@ impl fmt::Display for End {
             End::BodyFailed => f.write_str("a response's body failed"),
             End::Upgraded(UpgradeFault::Protocol) => f.write_str("refused after an upgrade"),
             End::Upgraded(UpgradeFault::Limit) => f.write_str("over a limit after an upgrade"),
+            End::Upgraded(UpgradeFault::TooSlow) => f.write_str("too slow after an upgrade"),
         }
     }
 }

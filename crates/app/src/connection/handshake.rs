@@ -1,4 +1,5 @@
-//! What comes before the first request when the transport has a handshake: TLS.
+//! What comes before the first request and behind the last answer when the transport has more to say
+//! than HTTP: TLS.
 
 use super::phases::{FIRST_REQUEST_GRACE, Phase};
 use super::{Connection, End, deadline_in};
@@ -91,6 +92,22 @@ impl Connection {
                 false => End::HandshakeTimeout,
             })
         })
+    }
+
+    /// Tells the peer that all was said, where the transport has a word for it, and waits for room
+    /// as long as for anything else that is written: behind a large answer there may be none, and a
+    /// peer that is not told takes what it got for cut short.
+    pub(super) async fn say_goodbye(&mut self) {
+        if !self.stream.is_handshaking() {
+            return;
+        }
+        self.deadline
+            .reset(deadline_in(self.shared().timeouts.write));
+        poll_fn(|cx| match self.stream.poll_goodbye(cx) {
+            Poll::Pending => self.deadline.poll_elapsed(cx),
+            Poll::Ready(()) => Poll::Ready(()),
+        })
+        .await;
     }
 
     /// In plain HTTP, as nginx and Go answer it: whoever has mistaken the scheme gets to know.

@@ -57,7 +57,7 @@ impl Connection {
             self.reset();
             return broken;
         }
-        poll_fn(|cx| self.stream.poll_goodbye(cx)).await;
+        self.say_goodbye().await;
         if lingers && self.stream.shutdown(Shutdown::Write).is_ok() {
             self.linger().await;
         }

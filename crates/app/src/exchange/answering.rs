@@ -8,7 +8,7 @@ use crate::connection::{Connection, End};
 use crate::reply::{push_fault, push_head, push_whole_response};
 use crate::response::{BodyStream, ResponseBody};
 use crate::sending::{break_off, send_bytes, send_stream};
-use crate::{REQUEST_ID, Reason, Response};
+use crate::{REQUEST_ID, Response};
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 use monoloop_proto::http1::{AfterResponse, ResponseLength};
@@ -148,11 +148,11 @@ impl About {
             return Ok(after);
         }
         drop(response);
-        let end = Box::pin(upgrade.serve(connection)).await;
-        self.settle(connection, StatusCode::SWITCHING_PROTOCOLS, 0);
+        let (end, bytes) = Box::pin(upgrade.serve(connection)).await;
+        self.settle(connection, StatusCode::SWITCHING_PROTOCOLS, bytes);
         match end {
             End::Closed => {
-                connection.account.end_request(Reason::Upgraded, true);
+                connection.account.end_upgrade();
                 Ok(AfterResponse::Close)
             }
             end => Err(end),

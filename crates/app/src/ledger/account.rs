@@ -93,6 +93,15 @@ impl Account {
         }
     }
 
+    /// What the connection went on with behind its last request has come to its end, in order
+    /// unless it was judged before. It is the connection's as well as that request's.
+    #[cold]
+    pub(crate) fn end_upgrade(&mut self) {
+        self.judge(Reason::Upgraded);
+        let reason = self.verdict.unwrap_or(Reason::Upgraded);
+        self.end_request(reason, true);
+    }
+
     /// What the peer sent is answered without a handler. A request that had not begun, for it
     /// could not be understood or did not come to its end, begins and ends here.
     #[cold]

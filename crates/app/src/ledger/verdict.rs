@@ -26,6 +26,7 @@ impl From<&End> for Reason {
             End::BodyFailed => Reason::BodyFailed,
             End::Upgraded(UpgradeFault::Protocol) => Reason::ParseError,
             End::Upgraded(UpgradeFault::Limit) => Reason::Limit,
+            End::Upgraded(UpgradeFault::TooSlow) => Reason::TooSlow,
         }
     }
 }

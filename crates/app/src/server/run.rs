@@ -4,17 +4,17 @@ use super::threads::join;
 use super::{Running, Server, Serving};
 use crate::drain::DrainReport;
 use crate::error::ServerError;
+use crate::hangup::{self, Reloaded};
 use crate::router::Router;
 use crate::shutdown::Shutdown;
 use crate::supervisor;
-#[cfg(feature = "tls")]
-use crate::tls::reload_at_hangup;
 use monoloop_runtime::{signal, spawn_named};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl Server {
-    /// Serves until SIGTERM or SIGINT, drains and returns. A second signal ends it at once.
+    /// Serves until SIGTERM or SIGINT, drains and returns. A second signal ends it at once. SIGHUP
+    /// has certificates reloaded where there are any, and ends nothing.
     ///
     /// `app` makes the router, once on each loop.
     ///
@@ -41,27 +41,24 @@ impl Server {
         )?;
         // Each loop keeps them open.
         drop((socket, self.listener.take()));
-        let signals = signal::shutdown();
-        #[cfg(feature = "tls")]
-        let tls = self.tls.clone();
+        let (signals, hangups) = (signal::shutdown(), signal::hangup());
+        let reloaded = Reloaded {
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
+        };
         announce(&self, first.local_addr());
         supervisor::tell_ready();
 
         runtime.block_on(async {
             let signals = spawn_named("signals", drain_at_signal(signals, shutdown));
-            #[cfg(feature = "tls")]
-            let hangups = tls.map(|tls| spawn_named("tls reload", reload_at_hangup(tls)));
+            let hangups = spawn_named("hangups", hangup::heed(hangups, reloaded));
             let alive = spawn_named("supervisor", supervisor::tell_that_it_lives());
             report(&first.wait().await);
             // Nothing is left that they could end.
             signals.cancel();
             alive.cancel();
-            let _cancelled = (signals.await, alive.await);
-            #[cfg(feature = "tls")]
-            if let Some(hangups) = hangups {
-                hangups.cancel();
-                let _cancelled = hangups.await;
-            }
+            hangups.cancel();
+            let _cancelled = (signals.await, alive.await, hangups.await);
         });
         for other in others {
             report(&join(other));

@@ -53,5 +53,4 @@ pub use crate::config::{ClientAuth, TlsVersion};
 pub use rustls;
 
 pub(crate) use load::check;
-pub(crate) use reload::reload_at_hangup;
 pub(crate) use stream::TlsStream;

@@ -2,7 +2,6 @@
 
 use super::load::load;
 use super::{TlsConfig, TlsError};
-use monoloop_runtime::{signal, spawn_blocking};
 use rustls::ServerConfig;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +24,7 @@ impl TlsReloader {
     }
 
     /// Reads the files anew. Blocks: on a loop, call it in
-    /// [`spawn_blocking`].
+    /// [`spawn_blocking`](crate::spawn_blocking).
     ///
     /// # Errors
     /// When something is wrong with the files; then everything stays as it is.
@@ -76,28 +75,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl fmt::Debug for TlsReloader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsReloader").finish_non_exhaustive()
-    }
-}
-
-/// Reads the files anew at each SIGHUP, as nginx and HAProxy do.
-pub(crate) async fn reload_at_hangup(reloader: TlsReloader) {
-    let mut hangups = match signal::hangup() {
-        Ok(hangups) => hangups,
-        Err(error) => {
-            tracing::warn!(%error, "no handler for SIGHUP; certificates are not reloaded");
-            return;
-        }
-    };
-    loop {
-        hangups.recv().await;
-        let reloader = reloader.clone();
-        match spawn_blocking(move || reloader.reload()).await {
-            Ok(Ok(())) => tracing::info!("TLS certificates reloaded"),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "TLS certificates not reloaded; the old ones stay");
-            }
-            // It was reported.
-            Err(_panicked) => {}
-        }
     }
 }

@@ -204,15 +204,17 @@ impl TlsStream {
         }
     }
 
-    pub(crate) fn say_goodbye(&mut self, cx: &Context<'_>) {
+    /// Sends `close_notify`; ready when the socket has taken it, or never will.
+    pub(crate) fn poll_goodbye(&mut self, cx: &Context<'_>) -> Poll<()> {
         let State::Speaking(session) = &mut self.state else {
-            return;
+            return Poll::Ready(());
         };
-        // In the middle of what was enciphered there is no room for it.
-        if self.unreported == 0 {
-            session.say_goodbye();
-            let _ = poll_flush(&mut self.tcp, session, &mut self.progress, cx);
+        // The caller has given up in the middle of what was enciphered, and that is no orderly end.
+        if self.unreported > 0 {
+            return Poll::Ready(());
         }
+        session.say_goodbye();
+        poll_flush(&mut self.tcp, session, &mut self.progress, cx).map(|_| ())
     }
 }
 

@@ -112,6 +112,11 @@ impl Codec {
         }
     }
 
+    /// Whether a message, or a frame, has begun that is not whole.
+    pub(crate) fn awaits_more(&self) -> bool {
+        self.input.pieces.awaits_more()
+    }
+
     /// What is kept for bytes that were received and not looked at.
     #[cfg(test)]
     pub(crate) fn memory_bytes(&self) -> usize {

@@ -20,6 +20,8 @@ pub enum ReceiveError {
         /// Bytes that a message may have.
         limit: usize,
     },
+    /// A message that had begun came too slowly. The peer was told 1008.
+    TooSlow,
     /// Nothing came from the peer for longer than the idle timeout, not even the answer to a ping.
     Silent,
     /// The peer does not read what is sent to it: the write timeout.
@@ -42,7 +44,10 @@ impl ReceiveError {
     /// What it is to the connection.
     pub(super) fn fault(self) -> UpgradeFault {
         match self {
-            ReceiveError::TooLong { .. } => UpgradeFault::Limit,
+            ReceiveError::TooLong { .. } | ReceiveError::Frame(FrameError::TooLong { .. }) => {
+                UpgradeFault::Limit
+            }
+            ReceiveError::TooSlow => UpgradeFault::TooSlow,
             _ => UpgradeFault::Protocol,
         }
     }
@@ -56,6 +61,7 @@ impl ReceiveError {
             ReceiveError::Frame(_) | ReceiveError::Protocol => {
                 (CloseReason::PROTOCOL_ERROR, "protocol error")
             }
+            ReceiveError::TooSlow => (CloseReason::POLICY, "too slow"),
             ReceiveError::NotUtf8 => (CloseReason::INVALID_PAYLOAD, "not UTF-8"),
             ReceiveError::Silent | ReceiveError::DoesNotRead | ReceiveError::Disconnected => {
                 return None;
@@ -72,6 +78,7 @@ impl fmt::Display for ReceiveError {
             ReceiveError::Protocol => f.write_str("the peer broke the protocol"),
             ReceiveError::NotUtf8 => f.write_str("the peer sent text that is not UTF-8"),
             ReceiveError::TooLong { limit } => write!(f, "a message exceeds {limit} bytes"),
+            ReceiveError::TooSlow => f.write_str("a message comes too slowly"),
             ReceiveError::Silent => f.write_str("nothing came from the peer, no pong either"),
             ReceiveError::DoesNotRead => f.write_str("the peer does not read"),
             ReceiveError::Disconnected => f.write_str("the peer is gone without a close"),

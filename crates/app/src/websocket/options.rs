@@ -29,6 +29,12 @@ pub struct Options {
     /// only while somebody reads. Default 60 s: the peer has 30 to answer a ping (Python's
     /// websockets: 20 and 20).
     pub idle_timeout: Option<Duration>,
+    /// Bytes that a message that has begun has to bring in each second, on average, while somebody
+    /// reads: it may take `idle_timeout` and a second for each so many bytes, and pings in between
+    /// count. Who is slower is told 1008. Default 240, as for bodies
+    /// ([`body_bytes_per_second_min`](crate::Timeouts::body_bytes_per_second_min)). Without
+    /// `idle_timeout` there is none.
+    pub message_bytes_per_second_min: Option<u32>,
     /// How long the peer may take to agree to a close that it was sent (RFC 6455 §7.1.1). Default 10 s, as in Python's
     /// websockets and in Firefox.
     pub close_timeout: Duration,
@@ -46,6 +52,7 @@ impl Default for Options {
             frame_bytes_max: 1024 * 1024,
             ping_after: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(60)),
+            message_bytes_per_second_min: Some(240),
             close_timeout: Duration::from_secs(10),
             protocols: Vec::new(),
             origins: Origins::SameHost,

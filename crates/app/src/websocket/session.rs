@@ -4,11 +4,14 @@ use super::channel::Channel;
 use super::codec::{Codec, Event, Kind};
 use super::{CloseReason, Message, Options, ReceiveError};
 use crate::connection::{Connection, End, deadline_in};
+use crate::ledger::Reason;
+use crate::peer_deadline::{Since, time_for};
 use crate::upgrade::{Followed, Follower, Session};
+use crate::upgrade_output::UpgradeOutput;
 use bytes::Bytes;
-use monoloop_runtime::{poll_consume_budget, time};
+use monoloop_runtime::poll_consume_budget;
+use monoloop_runtime::time::{self, Sleep};
 use std::io::ErrorKind;
-use std::net::Shutdown;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -40,7 +43,7 @@ enum Close {
     /// It waits to be written.
     Sent,
     /// The peer is to agree.
-    Written { until: Instant },
+    Written { at: Since },
 }
 
 /// Whether there is more to be done at once.
@@ -58,23 +61,30 @@ pub(super) struct WebSocketSession {
     phase: Phase,
     /// The rest of a message that goes in several frames.
     rest: Bytes,
-    /// How much of the output is written.
-    written: usize,
-    /// Since when it could not be written.
-    blocked_at: Option<Instant>,
+    output: UpgradeOutput,
     /// All that was received has been looked at.
     needs_data: bool,
     /// Nothing is read, for there is no place for it.
     is_held: bool,
     /// When something came from the peer.
-    heard_at: Instant,
+    heard: Option<Since>,
     pinged_at: Instant,
+    /// A message that has begun and is not whole.
+    arriving: Option<Arriving>,
+}
+
+/// A message that is on its way.
+struct Arriving {
+    since: Since,
+    /// What has come since then.
+    bytes: u64,
 }
 
 /// What [`Options`] say of time.
 struct Times {
     ping_after: Option<Duration>,
     idle: Option<Duration>,
+    message_bytes_per_second_min: Option<u32>,
     close: Duration,
 }
 
@@ -87,25 +97,31 @@ impl WebSocketSession {
             times: Times {
                 ping_after: options.ping_after,
                 idle: options.idle_timeout,
+                message_bytes_per_second_min: options.message_bytes_per_second_min,
                 close: options.close_timeout,
             },
             phase: Phase::Open,
             rest: Bytes::new(),
-            written: 0,
-            blocked_at: None,
+            output: UpgradeOutput::default(),
             needs_data: false,
             is_held: false,
-            heard_at: time::now(),
+            heard: None,
             pinged_at: time::now(),
+            arriving: None,
         }
     }
 }
 
 impl Session for WebSocketSession {
-    fn begin(&mut self, received: &[u8], _: &mut Connection) {
+    fn begin(&mut self, received: &[u8], connection: &mut Connection) {
+        self.output.begin(connection);
         self.codec.receive(received);
-        self.heard_at = time::now();
-        self.pinged_at = self.heard_at;
+        self.heard = Some(Since::now(&connection.deadline));
+        self.pinged_at = time::now();
+    }
+
+    fn bytes(&self) -> u64 {
+        self.output.bytes()
     }
 
     fn poll(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<End> {
@@ -113,7 +129,7 @@ impl Session for WebSocketSession {
         self.channel.stop_waking();
         loop {
             self.channel.take_touched();
-            self.step_handler(cx);
+            self.step_handler(connection, cx);
             self.look_for_close(connection);
             let sent = self.send(connection, cx);
             let received = self.receive(connection, cx);
@@ -143,14 +159,17 @@ impl Session for WebSocketSession {
 }
 
 impl WebSocketSession {
-    fn step_handler(&mut self, cx: &mut Context<'_>) {
+    fn step_handler(&mut self, connection: &mut Connection, cx: &mut Context<'_>) {
         if !self.handler.is_waiting() {
             return;
         }
         let (code, reason) = match self.handler.step(cx) {
             Followed::Waiting => return,
             Followed::Done => (CloseReason::NORMAL, ""),
-            Followed::Panicked => (CloseReason::INTERNAL_ERROR, "internal error"),
+            Followed::Panicked => {
+                connection.account.judge(Reason::Panic);
+                (CloseReason::INTERNAL_ERROR, "internal error")
+            }
         };
         self.channel.close(CloseReason::new(code, reason));
     }
@@ -175,7 +194,7 @@ impl WebSocketSession {
             return Step::Waits;
         }
         self.fill(connection);
-        let written = self.flush(connection, cx);
+        let written = self.output.poll_write(connection, cx);
         match (written, self.phase) {
             (Poll::Pending, _) => Step::Waits,
             (Poll::Ready(Err(end)), _) => {
@@ -183,9 +202,10 @@ impl WebSocketSession {
                 Step::Waits
             }
             (Poll::Ready(Ok(())), Phase::Last(end)) => {
-                // The server closes first (RFC 6455 §7.1.1). It fails when the connection is gone.
-                let _at_once = connection.stream.poll_goodbye(cx);
-                let _ = connection.stream.shutdown(Shutdown::Write);
+                // The server closes first (RFC 6455 §7.1.1).
+                if self.output.poll_close(connection, cx).is_pending() {
+                    return Step::Waits;
+                }
                 self.enter_over(connection, end);
                 Step::Again
             }
@@ -195,8 +215,8 @@ impl WebSocketSession {
                     self.channel.end_sending();
                 }
                 if matches!(self.phase, Phase::Closing(Close::Sent)) {
-                    let until = deadline_in(Some(self.times.close));
-                    self.phase = Phase::Closing(Close::Written { until });
+                    let at = Since::now(&connection.deadline);
+                    self.phase = Phase::Closing(Close::Written { at });
                 }
                 match has_more || self.channel.take_touched() {
                     true => Step::Again,
@@ -243,32 +263,7 @@ impl WebSocketSession {
     }
 
     fn has_room(&self, connection: &Connection) -> bool {
-        connection.output.len() - self.written < connection.shared().response_buffer_bytes_max
-    }
-
-    fn flush(&mut self, connection: &mut Connection, cx: &Context<'_>) -> Poll<Result<(), End>> {
-        if connection.output.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        while self.written < connection.output.len() {
-            let left = &connection.output[self.written..];
-            match connection.stream.poll_write(cx, left) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(End::Broken(ErrorKind::WriteZero))),
-                Poll::Ready(Ok(count)) => {
-                    self.written += count;
-                    self.blocked_at = None;
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                Poll::Pending => {
-                    self.blocked_at.get_or_insert_with(time::now);
-                    return Poll::Pending;
-                }
-            }
-        }
-        self.written = 0;
-        let output = std::mem::take(&mut connection.output);
-        connection.shared().give_back_output(output);
-        Poll::Ready(Ok(()))
+        self.output.left(connection) < connection.shared().response_buffer_bytes_max
     }
 
     /// Takes one event out of what has come, and reads when there is none.
@@ -285,19 +280,34 @@ impl WebSocketSession {
         }
         if was_held {
             // The peer was not listened to.
-            self.heard_at = time::now();
-        }
-        if connection.output.capacity() == 0 {
-            connection.output = connection.shared().take_output();
+            let now = Since::now(&connection.deadline);
+            self.heard = Some(now);
+            if let Some(arriving) = &mut self.arriving {
+                arriving.since = now;
+                arriving.bytes = 0;
+            }
         }
         if !self.needs_data {
+            if connection.output.capacity() == 0 {
+                connection.output = connection.shared().take_output();
+            }
             return match self.codec.next(&mut connection.output) {
                 Ok(Event::NeedData) => {
                     self.needs_data = true;
+                    match self.codec.awaits_more() {
+                        false => self.arriving = None,
+                        true => {
+                            self.arriving.get_or_insert_with(|| Arriving {
+                                since: Since::now(&connection.deadline),
+                                bytes: 0,
+                            });
+                        }
+                    }
                     Step::Again
                 }
                 Ok(Event::Control) => Step::Again,
                 Ok(Event::Message(message)) => {
+                    self.arriving = None;
                     if matches!(self.phase, Phase::Open) {
                         self.channel.push(message, cx);
                     }
@@ -314,7 +324,10 @@ impl WebSocketSession {
         match connection.stream.poll_receive(cx) {
             Poll::Pending => Step::Waits,
             Poll::Ready(Ok(chunk)) if !chunk.is_empty() => {
-                self.heard_at = time::now();
+                self.heard = Some(Since::now(&connection.deadline));
+                if let Some(arriving) = &mut self.arriving {
+                    arriving.bytes += chunk.len() as u64;
+                }
                 self.needs_data = false;
                 self.codec.receive(&chunk);
                 Step::Again
@@ -350,9 +363,7 @@ impl WebSocketSession {
     fn lose(&mut self, connection: &mut Connection, end: End, why: ReceiveError, cx: &Context<'_>) {
         self.channel.end(Err(why), cx);
         self.rest = Bytes::new();
-        connection.output.clear();
-        self.written = 0;
-        self.blocked_at = None;
+        self.output.give_up(connection);
         self.enter_over(connection, end);
     }
 
@@ -366,40 +377,52 @@ impl WebSocketSession {
     }
 }
 
-/// What is due when.
+/// What is due when. Time in which the loop was stuck is not the peer's.
 impl WebSocketSession {
-    fn write_due(&self, connection: &Connection) -> Option<Instant> {
-        after(self.blocked_at?, connection.shared().timeouts.write)
+    fn ping_due(&self, timer: &Sleep) -> Option<Instant> {
+        let after = self.times.ping_after?;
+        if !matches!(self.phase, Phase::Open) {
+            return None;
+        }
+        let heard = self.heard?.due_after(after, timer)?;
+        Some(heard.max(self.pinged_at.checked_add(after)?))
     }
 
-    fn ping_due(&self) -> Option<Instant> {
+    fn idle_due(&self, timer: &Sleep) -> Option<Instant> {
         match self.phase {
-            Phase::Open => after(self.heard_at.max(self.pinged_at), self.times.ping_after),
+            Phase::Open if !self.is_held => self.heard?.due_after(self.times.idle?, timer),
             _ => None,
         }
     }
 
-    fn idle_due(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Open if !self.is_held => after(self.heard_at, self.times.idle),
-            _ => None,
+    /// When the message that is on its way is too slow.
+    fn message_due(&self, timer: &Sleep) -> Option<Instant> {
+        let arriving = self.arriving.as_ref()?;
+        if self.is_held || !matches!(self.phase, Phase::Open) {
+            return None;
         }
+        let rate = self.times.message_bytes_per_second_min;
+        let time = time_for(self.times.idle?, arriving.bytes, rate);
+        arriving.since.due_after(time, timer)
     }
 
-    fn phase_due(&self) -> Option<Instant> {
+    fn phase_due(&self, timer: &Sleep) -> Option<Instant> {
         match self.phase {
-            Phase::Closing(Close::Written { until }) | Phase::Over { until, .. } => Some(until),
+            Phase::Closing(Close::Written { at }) => at.due_after(self.times.close, timer),
+            Phase::Over { until, .. } => Some(until),
             // The write timeout watches over what is to be sent.
             Phase::Open | Phase::Closing(_) | Phase::Last(_) => None,
         }
     }
 
     fn deadline(&self, connection: &Connection) -> Instant {
+        let timer = &connection.deadline;
         let due = [
-            self.write_due(connection),
-            self.ping_due(),
-            self.idle_due(),
-            self.phase_due(),
+            self.output.due(connection).map(|(due, _)| due),
+            self.ping_due(timer),
+            self.idle_due(timer),
+            self.message_due(timer),
+            self.phase_due(timer),
         ];
         let first = due.into_iter().flatten().min();
         first.unwrap_or_else(|| deadline_in(None))
@@ -407,11 +430,13 @@ impl WebSocketSession {
 
     /// Does what is due. What came in time was looked at before.
     fn judge_time(&mut self, connection: &mut Connection, cx: &Context<'_>) -> Step {
-        let now = time::now();
+        let (now, timer) = (time::now(), &connection.deadline);
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
-        if is_due(self.write_due(connection)) {
-            self.lose(connection, End::WriteTimeout, ReceiveError::DoesNotRead, cx);
-        } else if is_due(self.phase_due()) {
+        if let Some((due, end)) = self.output.due(connection)
+            && due <= now
+        {
+            self.lose(connection, end, ReceiveError::DoesNotRead, cx);
+        } else if is_due(self.phase_due(timer)) {
             match self.phase {
                 Phase::Over { .. } => {
                     let late = "a handler was stopped: its WebSocket has ended long since";
@@ -421,12 +446,16 @@ impl WebSocketSession {
                 _ => {
                     tracing::debug!(peer = %connection.peer, "a peer did not agree to a close");
                     self.channel.end(Ok(None), cx);
+                    // Pongs may wait, which it does not read either.
+                    self.output.give_up(connection);
                     self.enter_over(connection, End::Closed);
                 }
             }
-        } else if is_due(self.idle_due()) {
+        } else if is_due(self.idle_due(timer)) {
             self.lose(connection, End::IdleTimeout, ReceiveError::Silent, cx);
-        } else if is_due(self.ping_due()) {
+        } else if is_due(self.message_due(timer)) {
+            return self.refuse(connection, ReceiveError::TooSlow, cx);
+        } else if is_due(self.ping_due(timer)) {
             self.pinged_at = now;
             self.codec.ping(Bytes::new(), &mut connection.output);
         } else {
@@ -434,8 +463,4 @@ impl WebSocketSession {
         }
         Step::Again
     }
-}
-
-fn after(start: Instant, delay: Option<Duration>) -> Option<Instant> {
-    start.checked_add(delay?)
 }

@@ -16,6 +16,9 @@ use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext}
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
+/// What waits to be looked at, at most, in any test.
+const RECEIVED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// A request for a WebSocket, with further fields, each ended by CRLF.
 pub(crate) fn request(path: &str, fields: &str) -> String {
     format!(
@@ -201,6 +204,8 @@ impl Client {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         self.received.extend_from_slice(&chunk);
+        // A server that never stops is a failure, and not the end of the machine's memory.
+        assert!(self.received.len() < RECEIVED_BYTES_MAX, "it never ends");
         Ok(())
     }
 
