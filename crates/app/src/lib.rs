@@ -68,6 +68,8 @@
 //! wrong: [`guide::incidents`]. How a new version takes over: [`operations`]. All: [`guide`].
 
 mod accept;
+#[cfg(any(feature = "compression", feature = "files"))]
+mod accept_encoding;
 mod admin;
 mod body;
 mod body_pump;

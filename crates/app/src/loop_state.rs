@@ -136,7 +136,9 @@ impl LoopState {
             Ok(()) => self.request_route.borrow().clone(),
             Err(id) => self.new_request(&mut lent.context, id),
         };
-        lent.context.run(|| f(&route))
+        let result = lent.context.run(|| f(&route));
+        lent.give_back();
+        result
     }
 
     /// Somebody has kept something of the context of the request before.
@@ -206,8 +208,18 @@ struct LentContext<'a> {
     context: Context,
 }
 
+impl LentContext<'_> {
+    /// What dropping does, where it is not the end of a panic.
+    #[inline(always)]
+    fn give_back(mut self) {
+        self.home.replace(mem::take(&mut self.context));
+        // An empty context is left, which owns nothing.
+        mem::forget(self);
+    }
+}
+
 impl Drop for LentContext<'_> {
-    #[inline]
+    #[cold]
     fn drop(&mut self) {
         self.home.replace(mem::take(&mut self.context));
     }

@@ -41,13 +41,21 @@ impl RequestPool {
         // What the program or its handlers have put there may run code when it is dropped, so
         // nothing is borrowed meanwhile.
         parts.clear();
-        if parts.head.memory_bytes() <= HEAD_KEPT_BYTES_MAX {
-            let mut free = self.free.borrow_mut();
-            if free.len() < KEPT_MAX {
-                free.push(parts);
-            }
+        if parts.head.memory_bytes() > HEAD_KEPT_BYTES_MAX {
+            return discard(parts);
+        }
+        let mut free = self.free.borrow_mut();
+        match free.len() < KEPT_MAX {
+            true => free.push(parts),
+            false => discard(parts),
         }
     }
+}
+
+/// What is empty runs nobody's code when it is dropped.
+#[cold]
+fn discard(parts: Box<RequestParts>) {
+    drop(parts);
 }
 
 #[cold]
@@ -69,16 +77,24 @@ impl RequestParts {
     /// Drops what the head does not overwrite by itself.
     #[inline]
     fn clear(&mut self) {
-        if !self.body.is_empty() {
-            self.body = Body::default();
-        }
         self.params.clear();
-        if !self.extensions.is_empty() {
-            // What handlers keep in there may be large.
-            self.extensions = Extensions::new();
-        }
         #[cfg(feature = "tls")]
-        if self.tls.is_some() {
+        let is_plain = self.tls.is_none();
+        #[cfg(not(feature = "tls"))]
+        let is_plain = true;
+        if !(self.body.is_empty() && self.extensions.is_empty() && is_plain) {
+            self.clear_the_rest();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn clear_the_rest(&mut self) {
+        self.body = Body::default();
+        // What handlers keep in there may be large.
+        self.extensions = Extensions::new();
+        #[cfg(feature = "tls")]
+        {
             self.tls = None;
         }
     }

@@ -194,7 +194,7 @@ impl Response {
     }
 
     /// Has a streamed body made in the context of its handler.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn make_in_current_context(&mut self) {
         if let ResponseBody::Stream(stream) | ResponseBody::Sized(_, stream) = &mut self.body {
             let nothing: BodyStream = Box::pin(Nothing);

@@ -263,6 +263,53 @@ fn peer_that_sends_far_beyond_the_limit_sees_the_answer() {
     });
 }
 
+/// A head that announces far more than the limit.
+fn too_large() -> String {
+    "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n".to_owned()
+}
+
+#[test]
+fn peer_that_looks_for_an_answer_behind_its_whole_body_sees_it() {
+    serve_with(&small_limit(), app, async |site| {
+        let mut client = site.send(too_large()).await;
+        for _ in 0..10 {
+            client.send("x".repeat(400_000)).await;
+            sleep(secs(1)).await;
+        }
+        client.answer().await.assert_last(413);
+        client.finish();
+        client.assert_closed().await;
+        assert_eq!(site.seconds(), 10);
+    });
+}
+
+#[test]
+fn peer_that_is_refused_and_says_nothing_more_is_let_go_of_soon() {
+    serve_with(&small_limit(), app, async |site| {
+        let mut client = site.send(too_large()).await;
+        client.answer().await.assert_last(413);
+        sleep(ms(2400)).await;
+        client.send("x").await;
+        sleep(ms(5_200)).await;
+        // The first byte finds nobody there, the second one is told so.
+        let _ = client.send_and_see("x").await;
+        quiet().await;
+        assert!(client.send_and_see("x").await.is_err());
+    });
+}
+
+#[test]
+fn peer_that_is_refused_and_never_stops_is_cut_off() {
+    serve_with(&small_limit(), app, async |site| {
+        let mut client = site.send(too_large()).await;
+        client.answer().await.assert_last(413);
+        while client.send_and_see("x").await.is_ok() {
+            sleep(secs(1)).await;
+        }
+        assert!((30..=33).contains(&site.seconds()), "{}", site.seconds());
+    });
+}
+
 #[test]
 fn body_error_that_a_handler_ignores_closes_all_the_same() {
     let seen = Seen::default();

@@ -371,6 +371,22 @@ fn empty_lines_before_a_request_are_nothing() {
 }
 
 #[test]
+fn request_sent_before_the_close_is_seen_does_not_reset_the_last_answer() {
+    let server = server().requests_per_connection_max(Some(1));
+    serve_with(&server, app, async |site| {
+        let mut client = site.send(get("/")).await;
+        quiet().await;
+        // It was on its way.
+        client.send(get("/")).await;
+        quiet().await;
+        client.answer().await.assert_last(200);
+        client.finish();
+        client.assert_closed().await;
+        assert_eq!(site.seconds(), 0);
+    });
+}
+
+#[test]
 fn peer_that_resets_leaves_nothing_behind_at_any_stage() {
     let report = serve(app, async |site| {
         let first = get("/now/1");

@@ -223,7 +223,6 @@ fn nothing_but_what_lies_below_the_root_is_served() {
                 "/s//hello.txt",
                 "/s/sub//index.html",
                 "/s/./hello.txt",
-                "/s/%",
                 "/s/%ff",
                 "/s/bare/",
                 &format!("/s/{up}etc/passwd"),

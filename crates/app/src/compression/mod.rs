@@ -1,14 +1,15 @@
 //! Compresses what is answered, for those who can unpack it.
 
-mod accept;
 mod eligible;
 mod encoder;
 mod stream;
 
+pub use crate::accept_encoding::Coding;
+
+use crate::accept_encoding::Accepted;
 use crate::handler::BoxFuture;
 use crate::response::ResponseBody;
 use crate::{Middleware, Next, Request, Response};
-use accept::Accepted;
 use bytes::Bytes;
 use encoder::Encoder;
 use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, IF_NONE_MATCH};
@@ -19,18 +20,6 @@ use std::io;
 /// A third of a millisecond of the loop's time by zstd, two by the others; a larger one is
 /// compressed piece by piece while it is sent.
 const AT_ONCE_BYTES_MAX: usize = 64 * 1024;
-
-/// A way to compress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Coding {
-    /// RFC 8878. A quarter of the others' time, a few per cent more bytes.
-    Zstd,
-    /// RFC 7932.
-    Brotli,
-    /// RFC 1952. Everybody can unpack it.
-    Gzip,
-}
 
 /// A middleware that compresses responses.
 ///
@@ -218,17 +207,6 @@ fn weakened(tag: &HeaderValue) -> Option<HeaderValue> {
     let is_strong = tag.first() == Some(&b'"');
     let weak = is_strong.then(|| [b"W/", tag].concat())?;
     HeaderValue::try_from(weak).ok()
-}
-
-impl Coding {
-    /// As it stands in `Accept-Encoding` and `Content-Encoding`.
-    fn name(self) -> &'static str {
-        match self {
-            Coding::Zstd => "zstd",
-            Coding::Brotli => "br",
-            Coding::Gzip => "gzip",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -209,6 +209,9 @@ impl Connection {
 
     #[inline]
     fn go_on(&mut self, after: AfterResponse) -> Result<(), End> {
+        if after == AfterResponse::Close {
+            self.expect_next_request();
+        }
         match after {
             AfterResponse::KeepAlive => self.start_phase(Phase::Idle),
             AfterResponse::DiscardBody => self.start_phase(Phase::Discard),
@@ -216,6 +219,15 @@ impl Connection {
             AfterResponse::Close => return Err(End::Closed),
         }
         Ok(())
+    }
+
+    /// A peer that wanted to be kept may have sent its next request before it sees that it is not.
+    #[cold]
+    fn expect_next_request(&mut self) {
+        // A drain would wait for each peer that does not close.
+        if self.protocol.is_keep_alive_wanted() && !self.shared().draining.get() {
+            self.peer_is_sending = true;
+        }
     }
 }
 

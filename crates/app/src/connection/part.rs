@@ -5,27 +5,32 @@ use super::{Connection, End, deadline_in};
 use crate::RequestId;
 use crate::ledger::Reason;
 use http::StatusCode;
+use monoloop_runtime::time;
 use std::future::poll_fn;
+use std::mem;
 use std::net::Shutdown;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-/// How long a connection that was refused is still read from, so that the peer gets to see why:
-/// closing with bytes unread makes the kernel send a reset, which overtakes the answer
-/// (RFC 9112 §9.6). Precedent: nginx, `lingering_timeout` 5 s; half of it is plenty on the way to
-/// being rid of somebody.
-const LINGER_MAX: Duration = Duration::from_millis(2500);
+/// How long a connection that was refused is still read from when the peer says nothing more, so that
+/// it gets to see why: closing with bytes unread makes the kernel send a reset, which overtakes the
+/// answer (RFC 9112 §9.6). Precedent: nginx, `lingering_timeout` 5 s; half of it is plenty on the
+/// way to being rid of somebody.
+const LINGER_SILENCE_MAX: Duration = Duration::from_millis(2500);
 
-/// Bytes that a lingering connection may still send. A peer in the middle of a large upload
-/// sees the answer when it looks, and is cut off when it does not.
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// How long in all: many peers look for an answer only when they have sent their whole body.
+/// Precedent: nginx, `lingering_time` 30 s.
+const LINGER_MAX: Duration = Duration::from_secs(30);
+
+/// Bytes that a lingering connection may still send. Nothing is kept of them; nginx has no such bound.
+const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 impl Connection {
     /// Tells the peer what there is to be told, and closes so that it gets to see it.
     pub(super) async fn part(&mut self, end: End) -> End {
         self.start_phase(Phase::Parting);
         let lingers = match end {
-            End::Closed => self.peer_is_sending || self.more_has_come().await,
+            End::Closed | End::RequestsMax => self.peer_is_sending || self.more_has_come().await,
             End::Refused(error) => {
                 self.push_answer_to(&error, &RequestId::make());
                 true
@@ -40,7 +45,6 @@ impl Connection {
                 self.push_refusal(StatusCode::REQUEST_TIMEOUT, &reason, remedy, because, &id);
                 true
             }
-            End::RequestsMax => self.more_has_come().await,
             // There is an alert that it should see, or an answer.
             End::HandshakeFailed(_) | End::Upgraded(_) => true,
             End::WriteTimeout | End::WriteTooSlow => {
@@ -87,16 +91,26 @@ impl Connection {
 
     /// Receives for a while, and nothing of it matters.
     async fn linger(&mut self) {
-        self.deadline.reset(deadline_in(Some(LINGER_MAX)));
-        let mut left = LINGER_BYTES_MAX;
+        let until = deadline_in(Some(LINGER_MAX));
+        self.deadline.reset(deadline_in(Some(LINGER_SILENCE_MAX)));
+        let (mut left, mut has_sent) = (LINGER_BYTES_MAX, false);
         poll_fn(|cx| {
             loop {
                 match self.stream.poll_receive(cx) {
                     Poll::Ready(Ok(chunk)) if !chunk.is_empty() && chunk.len() < left => {
                         left -= chunk.len();
+                        has_sent = true;
                     }
                     Poll::Ready(_) => return Poll::Ready(()),
-                    Poll::Pending => return self.deadline.poll_elapsed(cx),
+                    Poll::Pending => {
+                        ready!(self.deadline.poll_elapsed(cx));
+                        // A drain does not wait for what matters to nobody.
+                        let is_over = time::now() >= until || self.shared().draining.get();
+                        if !mem::take(&mut has_sent) || is_over {
+                            return Poll::Ready(());
+                        }
+                        self.deadline.reset(deadline_in(Some(LINGER_SILENCE_MAX)));
+                    }
                 }
             }
         })

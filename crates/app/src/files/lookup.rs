@@ -1,7 +1,7 @@
 //! From what is asked for to an answer, in one job of the blocking pool: looked up, opened, judged,
 //! and, when it is small, read.
 
-use super::coding::Coding;
+use super::coding;
 use super::conditions::{Conditions, Verdict};
 use super::open::{Found, OpenError, open};
 use super::path::FilePath;
@@ -9,6 +9,7 @@ use super::range::Wanted;
 use super::reading::{Part, Reading};
 use super::settings::Settings;
 use super::validators::Validators;
+use crate::accept_encoding::Coding;
 use bytes::Bytes;
 use http::HeaderValue;
 use std::fs::{File, Metadata};
@@ -108,7 +109,7 @@ fn answer(settings: &Settings, asked: Asked) -> Result<Answer, OpenError> {
     };
 
     let len = metadata.len();
-    let suffix = coding.map(|coding| coding.suffix);
+    let suffix = coding.map(coding::suffix);
     let now = SystemTime::now();
     let about = About {
         validators: Validators::of(metadata.modified().ok(), len, suffix, now),
@@ -141,7 +142,7 @@ fn open_copy(
     coding: Coding,
     original: &Metadata,
 ) -> Option<(File, Metadata, Coding)> {
-    let beside = path.with_suffix(coding.suffix);
+    let beside = path.with_suffix(coding::suffix(coding));
     let Found::File(file, metadata) = open(&settings.root, &beside, settings.symlinks).ok()? else {
         return None;
     };

@@ -13,13 +13,13 @@ mod validators;
 
 pub use open::Symlinks;
 
+use crate::accept_encoding::Coding;
 use crate::handler::{BoxFuture, Handler};
 use crate::{IntoResponse, Request, Response, Router};
-use coding::Coding;
 use conditions::Conditions;
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY,
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    LAST_MODIFIED, LOCATION, RETRY_AFTER, VARY,
 };
 use http::{HeaderValue, Method, StatusCode};
 use lookup::{About, Answer, Asked, Content, Kind, content_range, look_up};
@@ -176,9 +176,9 @@ impl Files {
     }
 
     fn codings(&self, request: &Request) -> Vec<Coding> {
-        match request.header_bytes(ACCEPT_ENCODING.as_str()) {
-            Some(list) if self.settings.has_copies => Coding::accepted(list),
-            _ => Vec::new(),
+        match self.settings.has_copies {
+            true => coding::accepted(request),
+            false => Vec::new(),
         }
     }
 
@@ -243,7 +243,7 @@ impl Files {
         };
         response.add_header(CONTENT_TYPE, content_type);
         if let Some(coding) = about.coding {
-            response.add_header(CONTENT_ENCODING, coding.field());
+            response.add_header(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
         }
         response.add_header(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         response

@@ -9,7 +9,7 @@ pub const ACCESS_TARGET: &str = "monoloop::access";
 
 /// Whether access lines are written. It costs one atomic load when they are not,
 /// so what goes into a line is gathered only when this is true.
-#[inline]
+#[inline(always)]
 pub fn access_enabled() -> bool {
     tracing::enabled!(target: ACCESS_TARGET, tracing::Level::INFO)
 }

@@ -43,6 +43,51 @@ pub(crate) const REQUESTS: &[(&str, &[u8], &str)] = &[
         "200head closed",
     ),
     (
+        "HEAD without Host is refused without a body",
+        b"HEAD / HTTP/1.1\r\n\r\n",
+        "400head closed",
+    ),
+    (
+        "HEAD with a field that is none is refused without a body",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
+        "400head closed",
+    ),
+    (
+        "HEAD behind an empty line, without Host is refused without a body",
+        b"\r\nHEAD / HTTP/1.1\r\n\r\n",
+        "400head closed",
+    ),
+    (
+        "HEAD of an asterisk is refused without a body",
+        b"HEAD * HTTP/1.1\r\nHost: a\r\n\r\n",
+        "400head closed",
+    ),
+    (
+        "HEAD by an unknown version is refused without a body",
+        b"HEAD / HTTP/2.0\r\nHost: a\r\n\r\n",
+        "505head closed",
+    ),
+    (
+        "HEAD with an unknown coding is refused without a body",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        "501head closed",
+    ),
+    (
+        "HEAD that expects what nobody does is refused without a body",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n",
+        "417head closed",
+    ),
+    (
+        "HEAD with a body that is too large is refused without a body",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n",
+        "413head closed",
+    ),
+    (
+        "HEAD that is refused behind a GET",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\n\r\n",
+        "200=ok 400head closed",
+    ),
+    (
         "POST where it is not",
         b"POST /only-get HTTP/1.1\r\nHost: a\r\n\r\n",
         "405 kept",

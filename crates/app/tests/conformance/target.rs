@@ -174,7 +174,7 @@ pub(crate) const LINES: &[(&[u8], &str)] = &[
     // Asterisk form is for OPTIONS (RFC 9112 §3.2.4).
     (b"OPTIONS * HTTP/1.1", "204 kept"),
     (b"GET * HTTP/1.1", "400 closed"),
-    (b"HEAD * HTTP/1.1", "400 closed"),
+    (b"HEAD * HTTP/1.1", "400head closed"),
     (b"POST * HTTP/1.1", "400 closed"),
     (b"PUT * HTTP/1.1", "400 closed"),
     (b"DELETE * HTTP/1.1", "400 closed"),

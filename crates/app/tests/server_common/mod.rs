@@ -262,6 +262,11 @@ impl Client {
         let _ = self.stream.write_all(bytes).await;
     }
 
+    /// Sends, if there still is somebody to be sent to.
+    pub(crate) async fn send_and_see(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(bytes.as_ref()).await
+    }
+
     /// Sends nothing more; still reads.
     pub(crate) fn finish(&mut self) {
         self.stream.shutdown(Direction::Write).unwrap();

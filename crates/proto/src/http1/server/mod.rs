@@ -119,6 +119,15 @@ impl RequestFlags {
         asks_upgrade: false,
     };
 
+    /// Of a head that never became a request. Whatever is wrong with a HEAD, its answer has no body
+    /// (RFC 9110 §9.3.2): where one is sent all the same it is read as the next response.
+    fn of_part(head: &[u8]) -> Self {
+        Self {
+            is_head: head.starts_with(b"HEAD "),
+            ..Self::NONE
+        }
+    }
+
     #[inline]
     fn of(parsed: &Parsed) -> Self {
         Self {
@@ -228,6 +237,15 @@ impl Connection {
         matches!(self.recv, Recv::Head(_)) && self.send == Send::Nothing && self.buffer.is_empty()
     }
 
+    /// Whether the peer of the last request wanted the connection kept, and may have sent the next one
+    /// before it sees that the response closes it: who closes then goes on receiving for a while
+    /// (RFC 9112 §9.6).
+    #[inline]
+    #[must_use]
+    pub fn is_keep_alive_wanted(&self) -> bool {
+        self.request.keep_alive
+    }
+
     /// Whether a request, or an error in place of one, waits for [`send_head`](Self::send_head).
     #[inline]
     #[must_use]
@@ -266,7 +284,7 @@ impl Connection {
     /// beyond the limit.
     pub fn stop_receiving(&mut self) {
         if matches!(self.recv, Recv::Head(_)) && self.send == Send::Nothing {
-            self.request = RequestFlags::NONE;
+            self.request = RequestFlags::of_part(&self.buffer);
             self.send = Send::Head;
         }
         self.closing = true;

@@ -226,7 +226,7 @@ impl Connection {
         // A request that could not be read is owed an answer all the same; while the body of an
         // answered one is discarded there is none left to give.
         if matches!(self.recv, Recv::Head(_)) && error.status().is_some() {
-            self.request = RequestFlags::NONE;
+            self.request = RequestFlags::of_part(&self.buffer);
             self.send = Send::Head;
         }
         self.closing = true;

@@ -1,7 +1,33 @@
 //! `Accept-Encoding` (RFC 9110 §12.5.3): what the peer can unpack, and what it likes better.
 
-use super::Coding;
 use crate::Request;
+
+/// A way to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[cfg_attr(
+    not(feature = "compression"),
+    allow(unreachable_pub, reason = "only the middleware names it")
+)]
+pub enum Coding {
+    /// RFC 8878. A quarter of the others' time, a few per cent more bytes.
+    Zstd,
+    /// RFC 7932.
+    Brotli,
+    /// RFC 1952. Everybody can unpack it.
+    Gzip,
+}
+
+impl Coding {
+    /// As it stands in `Accept-Encoding` and `Content-Encoding`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Coding::Zstd => "zstd",
+            Coding::Brotli => "br",
+            Coding::Gzip => "gzip",
+        }
+    }
+}
 
 /// A weight in thousandths, as fine as they come (RFC 9110 §12.4.2).
 type Weight = u16;
@@ -11,7 +37,7 @@ const WEIGHT_MAX: Weight = 1000;
 /// What was said of each coding that matters here. The first word of several stands; what is
 /// malformed was not said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Accepted {
+pub(crate) struct Accepted {
     zstd: Option<Weight>,
     brotli: Option<Weight>,
     gzip: Option<Weight>,
@@ -23,7 +49,7 @@ pub(super) struct Accepted {
 impl Accepted {
     /// Nothing said means that nothing is compressed: anything would be acceptable then, but who
     /// does not ask for it often cannot unpack it.
-    pub(super) fn of(request: &Request) -> Self {
+    pub(crate) fn of(request: &Request) -> Self {
         let mut accepted = Accepted::default();
         for (name, value) in request.head().headers() {
             if name.eq_ignore_ascii_case("accept-encoding") {
@@ -34,7 +60,7 @@ impl Accepted {
     }
 
     /// Takes note of one line.
-    fn note(&mut self, line: &[u8]) {
+    pub(crate) fn note(&mut self, line: &[u8]) {
         for element in line.split(|byte| *byte == b',') {
             let mut parts = element.splitn(2, |byte| *byte == b';');
             let name = parts.next().unwrap_or_default().trim_ascii();
@@ -57,7 +83,7 @@ impl Accepted {
 
     /// The one that the peer likes best, and of several the first in `order`. `None` for nothing
     /// that it takes, and when it likes better what is not compressed.
-    pub(super) fn choose(&self, order: &[Option<Coding>]) -> Option<Coding> {
+    pub(crate) fn choose(&self, order: &[Option<Coding>]) -> Option<Coding> {
         let mut best: Option<(Coding, Weight)> = None;
         for coding in order.iter().copied().flatten() {
             let weight = self.weight(coding);
@@ -71,7 +97,8 @@ impl Accepted {
     }
 
     /// Whether what is not compressed is not acceptable.
-    pub(super) fn refuses_identity(&self) -> bool {
+    #[cfg(any(feature = "compression", test))]
+    pub(crate) fn refuses_identity(&self) -> bool {
         self.identity.or(self.others) == Some(0)
     }
 
