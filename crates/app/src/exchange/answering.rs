@@ -8,7 +8,7 @@ use crate::connection::{Connection, End};
 use crate::reply::{push_fault, push_head, push_whole_response};
 use crate::response::{BodyStream, ResponseBody};
 use crate::sending::{break_off, send_bytes, send_stream};
-use crate::{REQUEST_ID, Response};
+use crate::{REQUEST_ID, Reason, Response};
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 use monoloop_proto::http1::{AfterResponse, ResponseLength};
