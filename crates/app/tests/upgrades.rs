@@ -247,11 +247,12 @@ fn a_peer_that_takes_a_byte_now_and_then_is_cut_off() {
     let ended: Rc<RefCell<Option<ErrorKind>>> = Rc::default();
     let tell = ended.clone();
     let handler = async move |mut stream: Upgraded| {
-        loop {
+        let error = loop {
             if let Err(error) = stream.write_all(&[1; 10_000]).await {
-                break tell.replace(Some(error.kind()));
+                break error;
             }
-        }
+        };
+        tell.replace(Some(error.kind()));
     };
     serve(&handler, async |_| {
         let mut stream = connect(REQUEST).await;
