@@ -36,6 +36,7 @@ impl UpgradeOutput {
     }
 
     /// Bytes that wait.
+    #[cfg(feature = "websocket")]
     pub(crate) fn left(&self, connection: &Connection) -> usize {
         connection.output.len() - self.written
     }
@@ -108,6 +109,7 @@ impl UpgradeOutput {
     }
 
     /// Leaves unwritten what is not.
+    #[cfg(feature = "websocket")]
     pub(crate) fn give_up(&mut self, connection: &mut Connection) {
         connection.output.clear();
         self.written = 0;

@@ -1,5 +1,7 @@
 //! What the README names is there: files, functions, examples.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::path::{Path, PathBuf};
 
 fn readme() -> String {

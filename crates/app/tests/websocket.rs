@@ -1113,7 +1113,7 @@ fn a_peer_that_takes_a_byte_now_and_then_is_cut_off() {
 
 /// The reasons in which one connection, and its request, end.
 fn reasons_of(
-    handler: impl AsyncFnOnce(WebSocket) + Clone + 'static,
+    handler: &(impl AsyncFnOnce(WebSocket) + Clone + 'static),
     test: impl AsyncFnOnce(&Shutdown),
 ) -> (Reason, Reason) {
     Builder::new().run(1, async {
@@ -1142,14 +1142,14 @@ fn reasons_of(
 #[test]
 fn the_ledger_knows_how_a_websocket_ended() {
     let both = |reason| (reason, reason);
-    let orderly = reasons_of(echo, async |_| {
+    let orderly = reasons_of(&echo, async |_| {
         let mut client = Client::open(address(), "/").await.unwrap();
         client.close(1000).await.unwrap();
         client.hear_close().await;
     });
     assert_eq!(orderly, both(Reason::Upgraded));
 
-    let drained = reasons_of(echo, async |shutdown| {
+    let drained = reasons_of(&echo, async |shutdown| {
         let mut client = Client::open(address(), "/").await.unwrap();
         sleep(secs(1)).await;
         shutdown.drain();
@@ -1157,7 +1157,7 @@ fn the_ledger_knows_how_a_websocket_ended() {
     });
     assert_eq!(drained, both(Reason::Upgraded));
 
-    let gone = reasons_of(echo, async |_| {
+    let gone = reasons_of(&echo, async |_| {
         drop(Client::open(address(), "/").await.unwrap());
     });
     assert_eq!(gone, both(Reason::ClientClosed));
@@ -1166,14 +1166,14 @@ fn the_ledger_knows_how_a_websocket_ended() {
         socket.receive().await;
         panic!("on purpose");
     };
-    let panicked = reasons_of(panics, async |_| {
+    let panicked = reasons_of(&panics, async |_| {
         let mut client = Client::open(address(), "/").await.unwrap();
         client.say("go").await.unwrap();
         assert_eq!(client.hear_close().await, 1011);
     });
     assert_eq!(panicked, both(Reason::Panic));
 
-    let silent = reasons_of(echo, async |_| {
+    let silent = reasons_of(&echo, async |_| {
         let _client = Client::open(address(), "/").await.unwrap();
         sleep(secs(100)).await;
     });
@@ -1184,7 +1184,7 @@ fn the_ledger_knows_how_a_websocket_ended() {
         (frame_announcing(0x82, 2 * MIB, b""), Reason::Limit),
         (frame_announcing(0x82, 1000, b"half"), Reason::TooSlow),
     ] {
-        let seen = reasons_of(echo, async |_| {
+        let seen = reasons_of(&echo, async |_| {
             let mut client = Client::open(address(), "/").await.unwrap();
             client.write(sent).await.unwrap();
             // It says that it is there, but not enough.
@@ -1199,7 +1199,7 @@ fn the_ledger_knows_how_a_websocket_ended() {
     let talks = async |socket: WebSocket| {
         while socket.send(vec![1; 10_000]).await.is_ok() {}
     };
-    let reads_not = reasons_of(talks, async |_| {
+    let reads_not = reasons_of(&talks, async |_| {
         let _client = Client::open(address(), "/").await.unwrap();
         sleep(secs(100)).await;
     });
