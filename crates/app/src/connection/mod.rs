@@ -244,3 +244,15 @@ enum Next {
 pub(crate) fn deadline_in(timeout: Option<Duration>) -> Instant {
     time::deadline_after(timeout.unwrap_or(Duration::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_waits_is_small() {
+        // Beside it an idle connection has its socket in the loop, and its task.
+        let bytes = size_of::<Connection>();
+        assert!(bytes <= 320, "{bytes}");
+    }
+}

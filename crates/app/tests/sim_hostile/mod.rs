@@ -52,7 +52,7 @@ impl Hostile {
                     }
                 });
                 let mut came = Vec::new();
-                while came.len() < 12 {
+                while came.len() < "HTTP/1.1 408 ".len() {
                     let piece = reader.receive().await.map_err(|error| error.to_string())?;
                     if piece.is_empty() {
                         break;
