@@ -66,7 +66,8 @@ impl Attack for BrokenFrames {
     }
 
     fn ends_in(&self) -> &'static [&'static str] {
-        &["parse_error", "limit"]
+        // A close is agreed to as a close, also where its code may not be.
+        &["parse_error", "limit", "upgraded"]
     }
 
     fn run(&self, arena: Rc<Arena>) -> Run<'_> {

@@ -296,7 +296,7 @@ impl WebSocketSession {
                     self.needs_data = true;
                     Step::Again
                 }
-                Ok(Event::Control) => Step::Again,
+                Ok(Event::Control | Event::Pause) => Step::Again,
                 Ok(Event::Message(message)) => {
                     if matches!(self.phase, Phase::Open) {
                         self.channel.push(message, cx);
