@@ -21,7 +21,7 @@ const PIECE_BYTES_MAX: usize = 8 * 1024;
 /// Frames, or pieces of them, that are looked at before others have their turn. tungstenite takes all that it
 /// is given until a message is whole: of a message in empty fragments, which need not come to an end, a single
 /// read brings ten thousand, and a turn would be a tenth of a second.
-const FRAMES_PER_LOOK: usize = 16;
+const FRAMES_PER_LOOK: usize = 4;
 
 /// The server's end.
 pub(crate) struct Codec {
