@@ -77,6 +77,11 @@ impl Peer {
         self.stream.write_all(bytes).await
     }
 
+    /// Sends what goes at once of these bytes, and does not read either; how many went.
+    pub(crate) async fn send_some_deaf(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes).await
+    }
+
     /// Reads into `buffer`, and makes nothing of what was read.
     pub(crate) async fn sip(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.read(buffer).await

@@ -1,5 +1,6 @@
 //! Connections that ask for much and take little of it.
 
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -57,23 +58,44 @@ async fn no_read(arena: Rc<Arena>, number: usize) {
     let Some(mut peer) = arena.connect(number, "no-read").await else {
         return;
     };
-    let seen = match fill(&arena, &mut peer, &requests(&arena)).await {
+    let mut requests = requests(&arena);
+    let seen = match fill(&arena, &mut peer, &mut requests).await {
         Filled::Gone => Seen::Reset,
-        Filled::Stuck => wait_deaf(&mut peer, &arena.get(), limit).await,
+        Filled::Stuck => wait_deaf(&mut peer, &mut requests, limit).await,
     };
     arena.judge("no-read", seen, &peer, &expected);
 }
 
 /// Keeps asking, as far as that goes, until the server has gone.
-pub(super) async fn wait_deaf(peer: &mut Peer, request: &[u8], limit: Duration) -> Seen {
+pub(super) async fn wait_deaf(peer: &mut Peer, flood: &mut Flood, limit: Duration) -> Seen {
     let until = time::now() + limit;
     loop {
         let left = until.saturating_duration_since(time::now());
-        match time::timeout(left, peer.send_deaf(request)).await {
+        match time::timeout(left, flood.send_some(peer)).await {
             Ok(Ok(())) if !left.is_zero() => {}
             Ok(Ok(())) | Err(_) => return Seen::Open,
             Ok(Err(_)) => return Seen::Reset,
         }
+    }
+}
+
+/// The same again and again, without a gap wherever a write has ended.
+pub(super) struct Flood {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Flood {
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        Self { bytes, sent: 0 }
+    }
+
+    async fn send_some(&mut self, peer: &mut Peer) -> io::Result<()> {
+        self.sent += peer.send_some_deaf(&self.bytes[self.sent..]).await?;
+        if self.sent == self.bytes.len() {
+            self.sent = 0;
+        }
+        Ok(())
     }
 }
 
@@ -109,7 +131,7 @@ async fn slow_read(arena: Rc<Arena>, number: usize) {
     let Some(mut peer) = arena.connect(number, "slow-read").await else {
         return;
     };
-    let seen = match fill(&arena, &mut peer, &requests(&arena)).await {
+    let seen = match fill(&arena, &mut peer, &mut requests(&arena)).await {
         Filled::Gone => Seen::Reset,
         Filled::Stuck => sip(&arena, &mut peer, limit).await,
     };
@@ -134,8 +156,8 @@ async fn sip(arena: &Arena, peer: &mut Peer, limit: Duration) -> Seen {
     Seen::Open
 }
 
-fn requests(arena: &Arena) -> Vec<u8> {
-    arena.get().repeat(REQUESTS_PER_WRITE)
+fn requests(arena: &Arena) -> Flood {
+    Flood::of(arena.get().repeat(REQUESTS_PER_WRITE))
 }
 
 pub(super) fn limits(arena: &Arena) -> (Duration, Expected) {
@@ -153,9 +175,9 @@ pub(super) enum Filled {
 }
 
 /// Asks until the server is full of answers. The clock starts when it is.
-pub(super) async fn fill(arena: &Arena, peer: &mut Peer, requests: &[u8]) -> Filled {
+pub(super) async fn fill(arena: &Arena, peer: &mut Peer, flood: &mut Flood) -> Filled {
     let filled = loop {
-        match time::timeout(STUCK_AFTER, peer.send_deaf(requests)).await {
+        match time::timeout(STUCK_AFTER, flood.send_some(peer)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => break Filled::Gone,
             Err(_) => break Filled::Stuck,

@@ -9,7 +9,7 @@ use monoloop_runtime::time;
 use crate::attack::arena::Arena;
 use crate::attack::peer::Peer;
 use crate::attack::tally::{Expected, Seen};
-use crate::attack::unread::{Filled, fill, limits, wait_deaf};
+use crate::attack::unread::{Filled, Flood, fill, limits, wait_deaf};
 use crate::attack::{Attack, Run, boxed};
 
 /// Each of these keeps a server as busy as a connection can.
@@ -66,7 +66,8 @@ impl Attack for BrokenFrames {
     }
 
     fn ends_in(&self) -> &'static [&'static str] {
-        &["parse_error", "limit"]
+        // A close is agreed to as a close, also where its code may not be.
+        &["parse_error", "limit", "upgraded"]
     }
 
     fn run(&self, arena: Rc<Arena>) -> Run<'_> {
@@ -206,9 +207,10 @@ async fn ping_flood(arena: Rc<Arena>, number: usize) {
     let mut peer = Peer::new(stream);
     let mut ping = vec![0x89, 0x80 | PING_BYTES, 0, 0, 0, 0];
     ping.resize(ping.len() + usize::from(PING_BYTES), b'x');
-    let seen = match fill(&arena, &mut peer, &ping.repeat(PINGS_PER_WRITE)).await {
+    let mut pings = Flood::of(ping.repeat(PINGS_PER_WRITE));
+    let seen = match fill(&arena, &mut peer, &mut pings).await {
         Filled::Gone => Seen::Reset,
-        Filled::Stuck => wait_deaf(&mut peer, &ping, limit).await,
+        Filled::Stuck => wait_deaf(&mut peer, &mut pings, limit).await,
     };
     arena.judge("pings", seen, &peer, &expected);
 }

@@ -18,6 +18,11 @@ const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// room of.
 const PIECE_BYTES_MAX: usize = 8 * 1024;
 
+/// Frames, or pieces of them, that are looked at before others have their turn. tungstenite takes all that it
+/// is given until a message is whole: of a message in empty fragments, which need not come to an end, a single
+/// read brings ten thousand, and a turn would be a tenth of a second.
+const FRAMES_PER_LOOK: usize = 4;
+
 /// The server's end.
 pub(crate) struct Codec {
     context: WebSocketContext,
@@ -35,6 +40,8 @@ pub(crate) enum Event {
     /// The peer closes, or agrees to be closed. What is in the output is the last.
     Closed(Option<CloseReason>),
     NeedData,
+    /// Many frames came that make no message yet; there may be more.
+    Pause,
 }
 
 /// How much of a message goes into one frame.
@@ -64,6 +71,7 @@ impl Codec {
                 header: [0; 14],
                 header_left: 0..0,
                 payload_left: 0,
+                frames_left: 0,
                 fault: None,
             },
             failed: None,
@@ -81,6 +89,7 @@ impl Codec {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        self.input.frames_left = FRAMES_PER_LOOK;
         let mut port = Port {
             input: &mut self.input,
             output,
@@ -134,7 +143,12 @@ impl Codec {
             });
         }
         match error {
-            Error::Io(error) if error.kind() == ErrorKind::WouldBlock => Ok(Event::NeedData),
+            Error::Io(error) if error.kind() == ErrorKind::WouldBlock => {
+                Ok(match self.input.frames_left {
+                    0 => Event::Pause,
+                    _ => Event::NeedData,
+                })
+            }
             Error::ConnectionClosed | Error::AlreadyClosed => Ok(Event::Closed(None)),
             // After the peer's close nothing it sends matters.
             Error::Protocol(ProtocolError::ReceivedAfterClosing) => Ok(Event::Closed(None)),
@@ -191,6 +205,8 @@ struct Input {
     header_left: std::ops::Range<usize>,
     /// Bytes of payload behind `taken` that belong to the piece.
     payload_left: usize,
+    /// How many more may be handed out now.
+    frames_left: usize,
     fault: Option<FrameError>,
 }
 
@@ -212,9 +228,11 @@ impl Input {
                 self.taken += count;
                 self.payload_left -= count;
                 filled += count;
+            } else if self.frames_left == 0 {
+                break;
             } else {
                 match self.advance() {
-                    Ok(true) => {}
+                    Ok(true) => self.frames_left -= 1,
                     // What came before a fault is good.
                     Err(fault) if filled == 0 => return Err(fault),
                     Ok(false) | Err(_) => break,

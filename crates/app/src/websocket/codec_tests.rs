@@ -35,7 +35,7 @@ fn feed(mut bytes: &[u8], lengths: &[usize]) -> Made {
         loop {
             match codec.next(&mut made.output) {
                 Ok(Event::NeedData) => break,
-                Ok(Event::Control) => {}
+                Ok(Event::Control | Event::Pause) => {}
                 Ok(Event::Message(message)) => {
                     assert!(message.clone().into_bytes().len() <= MESSAGE_BYTES_MAX);
                     made.messages.push(message);
@@ -151,4 +151,22 @@ fn what_was_looked_at_leaves_no_memory_behind() {
         assert_eq!(codec.next(&mut out), Ok(Event::NeedData));
         assert!(codec.memory_bytes() <= 4096);
     }
+}
+
+#[test]
+fn a_message_in_fragments_without_end_leaves_others_their_turn() {
+    const FRAGMENTS: usize = 1000;
+    let mut codec = Codec::new(MESSAGE_BYTES_MAX, FRAME_BYTES_MAX);
+    let mut out = Vec::new();
+    codec.receive(b"\x01\x81\0\0\0\0a");
+    codec.receive(&b"\x00\x80\0\0\0\0".repeat(FRAGMENTS));
+    let mut pauses = 0;
+    while codec.next(&mut out) == Ok(Event::Pause) {
+        pauses += 1;
+    }
+    assert!(pauses > FRAGMENTS / 20, "{pauses} pauses");
+    codec.receive(b"\x80\x81\0\0\0\0b");
+    let whole = Message::text("ab");
+    assert_eq!(codec.next(&mut out), Ok(Event::Message(whole)));
+    assert_eq!(codec.next(&mut out), Ok(Event::NeedData));
 }

@@ -305,7 +305,7 @@ impl WebSocketSession {
                     }
                     Step::Again
                 }
-                Ok(Event::Control) => Step::Again,
+                Ok(Event::Control | Event::Pause) => Step::Again,
                 Ok(Event::Message(message)) => {
                     self.arriving = None;
                     if matches!(self.phase, Phase::Open) {
