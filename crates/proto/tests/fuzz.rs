@@ -243,7 +243,7 @@ fn target_and_host() {
         }
         let line = [b"GET / HTTP/1.1\r\nHost:", input, b"\r\n\r\n"].concat();
         if let Some((head, _)) = receive(&line)
-            && head.headers().len() == 1
+            && !input.contains(&b'\n')
         {
             let authority = head.authority().unwrap();
             assert_eq!(authority.as_bytes(), input.trim_ascii());
