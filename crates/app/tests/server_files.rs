@@ -775,6 +775,69 @@ fn compressed_copies_go_to_those_who_take_them() {
     );
 }
 
+#[cfg(feature = "compression")]
+#[test]
+fn files_that_are_compressed_on_the_way_keep_ranges_and_tags_true() {
+    const GZIP: (&str, &str) = ("accept-encoding", "gzip");
+    let disk = Disk::new();
+    disk.write("root/long.txt", "hello hello\n".repeat(1000).as_bytes());
+    let app = || {
+        Router::new()
+            .middleware(monoloop::Compression::new())
+            .files("/s", disk.files())
+    };
+    serve(app, async |site| {
+        let plain = site.get("/s/long.txt").await;
+        assert_eq!(plain.body.len(), 12_000);
+        assert_eq!(plain.field("vary"), Some("accept-encoding"));
+        let strong = plain.field("etag").unwrap();
+
+        let smaller = get_with(site, "/s/long.txt", &[GZIP]).await;
+        assert_eq!(smaller.field("content-encoding"), Some("gzip"));
+        assert!(smaller.body.len() < 1000, "{}", smaller.body.len());
+        assert_eq!(smaller.field("vary"), Some("accept-encoding"));
+        assert_eq!(smaller.field("accept-ranges"), None);
+        let weak = smaller.field("etag").unwrap();
+        assert_eq!(weak, format!("W/{strong}"));
+
+        // A part of the file, and not of what was compressed.
+        let range = ("range", "bytes=6-10");
+        let part = get_with(site, "/s/long.txt", &[GZIP, range]).await;
+        assert_eq!((part.status, part.text()), (206, "hello"));
+        assert_eq!(part.field("content-encoding"), None);
+        assert_eq!(part.field("content-range"), Some("bytes 6-10/12000"));
+        // Bytes that were compressed cannot be gone on with.
+        let fields = [GZIP, range, ("if-range", weak)];
+        let whole = get_with(site, "/s/long.txt", &fields).await;
+        assert_eq!(whole.status, 200);
+
+        for tag in [weak, strong] {
+            let known = get_with(site, "/s/long.txt", &[GZIP, ("if-none-match", tag)]).await;
+            assert_eq!((known.status, known.body.len()), (304, 0));
+            assert_eq!(known.field("etag"), Some(tag));
+            assert_eq!(known.field("vary"), Some("accept-encoding"));
+        }
+
+        // HEAD tells what GET would.
+        let mut client = site.connect().await;
+        client.send(request("HEAD", "/s/long.txt", &[GZIP])).await;
+        let told = client.answer_to(&Method::HEAD).await;
+        told.assert_kept(200);
+        for name in ["content-encoding", "etag", "vary", "accept-ranges"] {
+            assert_eq!(told.field(name), smaller.field(name), "{name}");
+        }
+
+        // Before HTTP/1.1 there are no chunks: it ends where the connection does.
+        let old = "GET /s/large.txt HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n";
+        disk.write("root/large.txt", &b"hello hello\n".repeat(20_000));
+        let old = site.send(old).await.answer().await;
+        assert_eq!(old.field("transfer-encoding"), None);
+        assert_eq!(old.field("content-length"), None);
+        assert_eq!(old.field("content-encoding"), Some("gzip"));
+        old.assert_last(200);
+    });
+}
+
 #[test]
 fn a_route_may_name_the_path_itself() {
     let disk = Disk::new();

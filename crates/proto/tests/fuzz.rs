@@ -1,6 +1,6 @@
 //! What holds whatever is received. Under `cargo test` each target replays its corpus, beside this
-//! file under `__fuzz__`, and a thousand random inputs; `cargo bolero test <target>` runs one for as
-//! long as it is let.
+//! file under `__fuzz__`, and a thousand random inputs. `.ci/fuzz 600 connection` runs one for ten
+//! minutes, led by coverage, and `.ci/fuzz` all of them for a minute each.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -243,7 +243,7 @@ fn target_and_host() {
         }
         let line = [b"GET / HTTP/1.1\r\nHost:", input, b"\r\n\r\n"].concat();
         if let Some((head, _)) = receive(&line)
-            && head.headers().len() == 1
+            && !input.contains(&b'\n')
         {
             let authority = head.authority().unwrap();
             assert_eq!(authority.as_bytes(), input.trim_ascii());
