@@ -150,13 +150,11 @@ impl About {
         drop(response);
         let (end, bytes) = Box::pin(upgrade.serve(connection)).await;
         self.settle(connection, StatusCode::SWITCHING_PROTOCOLS, bytes);
-        match end {
-            End::Closed => {
-                connection.account.end_upgrade();
-                Ok(AfterResponse::Close)
-            }
-            end => Err(end),
+        if let End::Closed = end {
+            connection.account.end_upgrade();
         }
+        // Not the end of an answer: there is no next request that the peer may have sent.
+        Err(end)
     }
 
     /// There is an answer.
