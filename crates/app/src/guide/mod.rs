@@ -19,5 +19,9 @@ pub mod http {}
 #[doc = include_str!("incidents.md")]
 pub mod incidents {}
 
-#[doc = include_str!("web.md")]
+#[cfg_attr(feature = "full", doc = include_str!("web.md"))]
+#[cfg_attr(
+    not(feature = "full"),
+    doc = "What a web application is made of: shown when the documentation is built with the feature `full`, for it needs most of the others."
+)]
 pub mod web {}

@@ -15,9 +15,12 @@ use std::net::IpAddr;
 /// read from the end, through the proxies that are trusted and no further.
 ///
 /// ```
+/// # #[cfg(not(feature = "rate-limit"))]
+/// # fn main() {}
+/// # #[cfg(feature = "rate-limit")]
+/// # fn main() -> Result<(), monoloop::NetworkError> {
 /// use monoloop::{RateLimit, Router, TrustedProxies};
 ///
-/// # fn main() -> Result<(), monoloop::NetworkError> {
 /// let proxies = TrustedProxies::networks(["10.0.0.0/8", "2001:db8::/32"])?;
 /// let app = Router::new().middleware(RateLimit::per_second(50).behind(proxies));
 /// # Ok(())
