@@ -1,43 +1,51 @@
-//! Values that are one of a few words, or a number or `"off"`.
+//! Values that are one of a few words, or a number or a word that stands for none.
 
 use super::values::{bounded, read};
 use crate::{HalfClose, OnDisconnect};
 use serde::{Deserializer, Serializer};
 use toml::Value;
 
-/// A whole number within bounds, or `"off"`.
-pub(super) mod whole_or_off {
-    use super::*;
+/// Writes and reads a whole number within bounds, or a word that stands for none.
+macro_rules! whole_or {
+    ($module:ident: $word:literal) => {
+        pub(super) mod $module {
+            use super::*;
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        number: &Option<u32>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        match number {
-            None => to.serialize_str("off"),
-            Some(number) => to.serialize_u32(*number),
+            pub(in super::super) fn serialize<S: Serializer>(
+                number: &Option<u32>,
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
+                match number {
+                    None => to.serialize_str($word),
+                    Some(number) => to.serialize_u32(*number),
+                }
+            }
+
+            pub(in super::super) fn deserialize<'de, D, const MIN: u64, const MAX: u64>(
+                from: D,
+            ) -> Result<Option<u32>, D::Error>
+            where
+                D: Deserializer<'de>,
+            {
+                read(from, |value| {
+                    let number = match value {
+                        Value::String(text) if text == $word => return Ok(None),
+                        // The environment and the command line know only text.
+                        Value::String(text) => text.trim().parse().ok(),
+                        other => other.as_integer(),
+                    };
+                    bounded(number, MIN, MAX).map(Some).ok_or_else(|| {
+                        let word = $word;
+                        format!("expected a whole number from {MIN} to {MAX}, or \"{word}\"")
+                    })
+                })
+            }
         }
-    }
-
-    pub(in super::super) fn deserialize<'de, D, const MIN: u64, const MAX: u64>(
-        from: D,
-    ) -> Result<Option<u32>, D::Error>
-    where
-        D: Deserializer<'de>,
-    {
-        read(from, |value| {
-            let number = match value {
-                Value::String(text) if text == "off" => return Ok(None),
-                // The environment and the command line know only text.
-                Value::String(text) => text.trim().parse().ok(),
-                other => other.as_integer(),
-            };
-            bounded(number, MIN, MAX)
-                .map(Some)
-                .ok_or_else(|| format!("expected a whole number from {MIN} to {MAX}, or \"off\""))
-        })
-    }
+    };
 }
+
+whole_or!(whole_or_off: "off");
+whole_or!(whole_or_auto: "auto");
 
 /// Writes and reads an enum as one of a few words.
 macro_rules! words {

@@ -310,8 +310,8 @@ pub struct RuntimeConfig {
     /// Threads of each loop's blocking pool. `None`, written `"auto"` and the
     /// default, is the runtime's own: the number of CPUs and 4, at most 32.
     #[serde(
-        serialize_with = "values::whole_or_auto::serialize",
-        deserialize_with = "values::whole_or_auto::deserialize::<_, 1, 1_024>"
+        serialize_with = "choices::whole_or_auto::serialize",
+        deserialize_with = "choices::whole_or_auto::deserialize::<_, 1, 1_024>"
     )]
     pub blocking_threads_max: Option<u32>,
     /// Jobs that may wait for a thread of the blocking pool; above it callers

@@ -250,40 +250,6 @@ pub(super) mod timeout {
     }
 }
 
-/// A whole number within bounds, or `"auto"`.
-pub(super) mod whole_or_auto {
-    use super::*;
-
-    pub(in super::super) fn serialize<S: Serializer>(
-        number: &Option<u32>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        match number {
-            None => to.serialize_str("auto"),
-            Some(number) => to.serialize_u32(*number),
-        }
-    }
-
-    pub(in super::super) fn deserialize<'de, D, const MIN: u64, const MAX: u64>(
-        from: D,
-    ) -> Result<Option<u32>, D::Error>
-    where
-        D: Deserializer<'de>,
-    {
-        read(from, |value| {
-            let number = match value {
-                Value::String(text) if text == "auto" => return Ok(None),
-                // The environment and the command line know only text.
-                Value::String(text) => text.trim().parse().ok(),
-                other => other.as_integer(),
-            };
-            bounded(number, MIN, MAX)
-                .map(Some)
-                .ok_or_else(|| format!("expected a whole number from {MIN} to {MAX}, or \"auto\""))
-        })
-    }
-}
-
 /// The form of a log line.
 pub(super) mod format {
     use super::*;
