@@ -23,17 +23,23 @@ impl Connection {
     /// When the final response has begun, or there is no request.
     #[inline]
     pub fn send_continue(&mut self, out: &mut Vec<u8>) -> Result<(), SendError> {
-        match self.send {
-            Send::Head => {}
-            Send::Nothing => return Err(SendError::NothingToAnswer),
-            Send::Sized { .. } | Send::Chunks | Send::UntilClose | Send::Bodyless => {
-                return Err(SendError::HeadAlreadySent);
-            }
-        }
+        self.check_awaits_head()?;
         if mem::take(&mut self.request.awaits_continue) && self.buffer.is_empty() {
             out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         Ok(())
+    }
+
+    /// Whether there is a request without a head for its response.
+    #[inline(always)]
+    pub(super) fn check_awaits_head(&self) -> Result<(), SendError> {
+        match self.send {
+            Send::Head => Ok(()),
+            Send::Nothing => Err(SendError::NothingToAnswer),
+            Send::Sized { .. } | Send::Chunks | Send::UntilClose | Send::Bodyless => {
+                Err(SendError::HeadAlreadySent)
+            }
+        }
     }
 
     /// Begins the response: status line, framing, and `Connection` where one is needed. The fields
@@ -54,13 +60,7 @@ impl Connection {
         length: ResponseLength,
         out: &'a mut Vec<u8>,
     ) -> Result<FieldWriter<'a>, SendError> {
-        match self.send {
-            Send::Head => {}
-            Send::Nothing => return Err(SendError::NothingToAnswer),
-            Send::Sized { .. } | Send::Chunks | Send::UntilClose | Send::Bodyless => {
-                return Err(SendError::HeadAlreadySent);
-            }
-        }
+        self.check_awaits_head()?;
         if !(200..=599).contains(&status.as_u16()) || self.request.is_connect {
             self.check_uncommon(status)?;
         }

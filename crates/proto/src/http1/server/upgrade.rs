@@ -52,13 +52,7 @@ impl Connection {
         protocol: &HeaderValue,
         out: &'a mut Vec<u8>,
     ) -> Result<FieldWriter<'a>, SendError> {
-        match self.send {
-            Send::Head => {}
-            Send::Nothing => return Err(SendError::NothingToAnswer),
-            Send::Sized { .. } | Send::Chunks | Send::UntilClose | Send::Bodyless => {
-                return Err(SendError::HeadAlreadySent);
-            }
-        }
+        self.check_awaits_head()?;
         // It has no body, or it would not ask. One that was told to close meanwhile is not received
         // from any more.
         if !self.request.asks_upgrade || !self.is_request_received() {
